@@ -1,0 +1,1 @@
+//! A linear tape, a parameter store and optimisers for tensor-core

@@ -1,0 +1,3 @@
+//! The `fastlearn` command.
+
+fn main() {}

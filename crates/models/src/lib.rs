@@ -1,0 +1,1 @@
+//! ResNet and ResNeXt with layer groups and ImageNet weight import
