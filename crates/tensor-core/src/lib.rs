@@ -1,1 +1,21 @@
-//! Tensors on hand-written kernels: convolution, batch norm, matmul and what training needs
+#![doc = include_str!("../README.md")]
+
+pub mod backend;
+pub mod cpu;
+pub mod device;
+pub mod dtype;
+pub mod error;
+pub mod memory;
+pub mod ops;
+pub mod profile;
+pub mod random;
+pub mod reference;
+pub mod shape;
+pub mod tensor;
+
+pub use cpu::{CpuOptions, InstructionSet};
+pub use device::Device;
+pub use dtype::{DType, Element};
+pub use error::{Error, Result};
+pub use shape::Shape;
+pub use tensor::Tensor;

@@ -1,0 +1,149 @@
+//! A device: which backend computes, found and chosen at run time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::cpu::{Cpu, CpuOptions};
+use crate::memory::{MemoryPool, MemoryReport};
+use crate::profile::{Profile, Profiler, Work};
+use crate::reference::Reference;
+use crate::{DType, Error, Result};
+
+/// Something that holds tensors and computes with them. Cheap to clone; clones are the same device.
+///
+/// ```
+/// # fn main() -> tensor_core::Result<()> {
+/// let device = tensor_core::Device::best()?;
+/// println!("{}", device.description());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Device {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Box<dyn Backend>,
+    profiler: Profiler,
+    choice: String,
+}
+
+impl Device {
+    /// The fastest device of this machine.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if not even a thread can be started.
+    pub fn best() -> Result<Device> {
+        let cpu = Cpu::new(CpuOptions::default())?;
+        Ok(Device::with_choice(Box::new(cpu), "the only kind of device in this version"))
+    }
+
+    /// The CPU with its best instruction set and a thread a core.
+    ///
+    /// # Errors
+    /// As [`best`](Self::best).
+    pub fn cpu() -> Result<Device> {
+        Device::cpu_with(CpuOptions::default())
+    }
+
+    /// The CPU with chosen threads or instruction set.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if this processor lacks the instruction set or the threads cannot start.
+    pub fn cpu_with(options: CpuOptions) -> Result<Device> {
+        Ok(Device::with_choice(Box::new(Cpu::new(options)?), "asked for"))
+    }
+
+    /// Plain loops in f64: slow, and the judge of the others in tests.
+    pub fn reference() -> Device {
+        Device::with_choice(Box::new(Reference::new()), "asked for")
+    }
+
+    fn with_choice(backend: Box<dyn Backend>, choice: &str) -> Device {
+        let (profiler, choice) = (Profiler::default(), choice.to_string());
+        Device { shared: Arc::new(Shared { backend, profiler, choice }) }
+    }
+
+    /// The kernels.
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.shared.backend
+    }
+
+    /// A short name such as `cpu`.
+    pub fn name(&self) -> &'static str {
+        self.backend().name()
+    }
+
+    /// One line for people: what it is, and why it was chosen.
+    pub fn description(&self) -> String {
+        format!("{} ({})", self.backend().description(), self.shared.choice)
+    }
+
+    /// The float type of this device's activations and parameters.
+    pub fn float(&self) -> DType {
+        self.backend().float()
+    }
+
+    /// The device's memory.
+    pub fn memory(&self) -> &MemoryPool {
+        self.backend().pool()
+    }
+
+    /// Bytes in use, peak and limit.
+    pub fn memory_report(&self) -> MemoryReport {
+        self.memory().report()
+    }
+
+    /// Starts counting time, FLOPs and bytes of every op from zero.
+    pub fn start_profile(&self) {
+        self.shared.profiler.start();
+    }
+
+    /// What was counted since [`start_profile`](Self::start_profile); counting goes on.
+    pub fn profile(&self) -> Profile {
+        self.shared.profiler.report()
+    }
+
+    /// Waits until all work given to the device is done.
+    ///
+    /// # Errors
+    /// What that work failed with.
+    pub fn synchronize(&self) -> Result<()> {
+        self.memory().memory().event()?.wait()
+    }
+
+    /// The hook that all ops pass: runs one contract function and, while profiling, counts it.
+    pub(crate) fn run<T>(
+        &self,
+        op: &'static str,
+        work: Work,
+        call: impl FnOnce(&dyn Backend) -> Result<T>,
+    ) -> Result<T> {
+        if !self.shared.profiler.is_on() {
+            return call(self.backend());
+        }
+        let start = std::time::Instant::now();
+        let result = call(self.backend())?;
+        self.synchronize()?;
+        let in_use = self.memory_report().in_use;
+        self.shared.profiler.count(op, start.elapsed(), work, in_use);
+        Ok(result)
+    }
+
+    /// Fails unless `other` is the same device.
+    pub(crate) fn check_same(&self, other: &Device, op: &'static str) -> Result<()> {
+        if Arc::ptr_eq(&self.shared, &other.shared) {
+            return Ok(());
+        }
+        let (left, right) = (self.name().to_string(), other.name().to_string());
+        Err(Error::DeviceMismatch { op, left, right })
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({})", self.description())
+    }
+}

@@ -1,0 +1,86 @@
+//! The host's own memory as a device's memory.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+
+use super::{ALIGNMENT, Address, Event, RawMemory};
+use crate::Result;
+
+/// Memory of this process, aligned for vector loads.
+#[derive(Debug, Clone)]
+pub struct HostMemory {
+    name: &'static str,
+}
+
+impl HostMemory {
+    /// Host memory that calls itself `name` in messages.
+    pub fn new(name: &'static str) -> HostMemory {
+        HostMemory { name }
+    }
+
+    fn layout(bytes: usize) -> Option<Layout> {
+        Layout::from_size_align(bytes.max(1), ALIGNMENT).ok()
+    }
+}
+
+/// Host work is done when the call that did it returns.
+struct Done;
+
+impl Event for Done {
+    fn wait(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl RawMemory for HostMemory {
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn is_host(&self) -> bool {
+        true
+    }
+
+    fn allocate(&self, bytes: usize) -> Option<Address> {
+        let layout = Self::layout(bytes)?;
+        // Zeroed, so that a slice of a fresh block never shows uninitialised memory; the operating
+        // system hands out large blocks zeroed anyway.
+        // SAFETY: the layout has at least one byte.
+        let pointer = unsafe { alloc_zeroed(layout) };
+        (!pointer.is_null()).then_some(pointer as Address)
+    }
+
+    unsafe fn free(&self, address: Address, bytes: usize) {
+        if let Some(layout) = Self::layout(bytes) {
+            // SAFETY: the caller hands back what `allocate` gave for the same number of bytes.
+            unsafe { dealloc(address as *mut u8, layout) };
+        }
+    }
+
+    unsafe fn copy_from_host(&self, from: &[u8], to: Address) -> Result<()> {
+        // SAFETY: the caller vouches for the destination; a fresh borrow cannot overlap a block.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to as *mut u8, from.len()) };
+        Ok(())
+    }
+
+    unsafe fn copy_to_host(&self, from: Address, to: &mut [u8]) -> Result<()> {
+        // SAFETY: the caller vouches for the source; a unique borrow cannot overlap a block.
+        unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to.as_mut_ptr(), to.len()) };
+        Ok(())
+    }
+
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+        // SAFETY: the caller vouches for both ranges and that they do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
+        Ok(())
+    }
+
+    unsafe fn fill(&self, address: Address, byte: u8, bytes: usize) -> Result<()> {
+        // SAFETY: the caller vouches for the range.
+        unsafe { std::ptr::write_bytes(address as *mut u8, byte, bytes) };
+        Ok(())
+    }
+
+    fn event(&self) -> Result<Box<dyn Event>> {
+        Ok(Box::new(Done))
+    }
+}
