@@ -1,0 +1,307 @@
+//! Two-dimensional convolution of NHWC pictures with KRSC weights, and its two gradients.
+
+use super::check;
+use crate::backend::conv::{ConvDirection, ConvInput, ConvOutput, ConvShape};
+use crate::backend::{Backend, Plan};
+use crate::error::check_shape;
+use crate::memory::Destination;
+use crate::profile::Work;
+use crate::{Device, Result, Shape, Tensor, ops};
+
+/// Step, border and groups of a convolution.
+///
+/// ```
+/// use tensor_core::ops::conv::ConvGeometry;
+/// let geometry = ConvGeometry::new().stride(2).padding(1);
+/// assert_eq!(geometry.groups, 1);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConvGeometry {
+    /// Step between outputs, down and across.
+    pub stride: [usize; 2],
+    /// Zero rows and columns added on each side.
+    pub padding: [usize; 2],
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+}
+
+impl Default for ConvGeometry {
+    fn default() -> ConvGeometry {
+        ConvGeometry { stride: [1, 1], padding: [0, 0], groups: 1 }
+    }
+}
+
+impl ConvGeometry {
+    /// Stride 1, no padding, one group.
+    pub fn new() -> ConvGeometry {
+        ConvGeometry::default()
+    }
+
+    /// The same step down and across.
+    pub fn stride(self, stride: usize) -> ConvGeometry {
+        ConvGeometry { stride: [stride; 2], ..self }
+    }
+
+    /// The same border on all sides.
+    pub fn padding(self, padding: usize) -> ConvGeometry {
+        ConvGeometry { padding: [padding; 2], ..self }
+    }
+
+    /// Groups of channels that do not see each other.
+    pub fn groups(self, groups: usize) -> ConvGeometry {
+        ConvGeometry { groups, ..self }
+    }
+}
+
+/// The whole convolution for an `[n, h, w, c]` input and `[k, r, s, c / groups]` weights.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) if they do not fit together.
+pub fn shape(input: Shape, weights: Shape, geometry: &ConvGeometry) -> Result<ConvShape> {
+    const OP: &str = "conv";
+    check::rank(OP, "the input", input, 4)?;
+    check::rank(OP, "the weights", weights, 4)?;
+    let (&[n, h, w, c], &[k, r, s, group_c]) = (input.dims(), weights.dims()) else {
+        unreachable!("both ranks were checked")
+    };
+    let ConvGeometry { stride, padding, groups } = *geometry;
+    let positive = [n, h, w, c, k, r, s, stride[0], stride[1], groups].iter().all(|&x| x > 0);
+    check_shape(positive, OP, || {
+        format!("lengths, stride and groups must be positive: {input}, {weights}, {geometry:?}")
+    })?;
+    check_shape(c == group_c * groups && k.is_multiple_of(groups), OP, || {
+        format!("{groups} groups of {group_c} input channels, but the input is {input} and k={k}")
+    })?;
+    check_shape(h + 2 * padding[0] >= r && w + 2 * padding[1] >= s, OP, || {
+        format!("the kernel r={r} s={s} is larger than the padded input {input} ({padding:?})")
+    })?;
+    Ok(ConvShape { n, h, w, c, k, r, s, stride, padding, groups })
+}
+
+/// The best plan for this shape and direction.
+pub fn plan(device: &Device, shape: &ConvShape, direction: ConvDirection) -> Plan {
+    super::best(device.backend().conv_plans(shape, direction))
+}
+
+/// Weights in the layout that `plan` reads; the weights themselves if it reads them as they are.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) if the weights are not those of `shape`; out of memory.
+pub fn prepare(
+    plan: &Plan,
+    shape: &ConvShape,
+    direction: ConvDirection,
+    weights: &Tensor,
+) -> Result<Tensor> {
+    const OP: &str = "conv.prepare";
+    check::floats(OP, &[weights])?;
+    check::elements(OP, "the weights", weights, shape.weight_len())?;
+    if plan.prepared == 0 {
+        return Ok(weights.clone());
+    }
+    let device = weights.device();
+    let mut prepared = Tensor::uninitialised(device, [plan.prepared], weights.dtype())?;
+    let bytes = ((shape.weight_len() + plan.prepared) * weights.dtype().size()) as u64;
+    device.run(OP, Work { flops: 0, bytes }, |backend| {
+        let target = prepared.as_slice_mut();
+        backend.conv_prepare(plan, shape, direction, weights.as_slice(), target)
+    })?;
+    Ok(prepared)
+}
+
+/// The convolution of an `[n, h, w, c]` input with `[k, r, s, c / groups]` weights: `[n, p, q, k]`.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) if they do not fit together; out of memory.
+///
+/// ```
+/// use tensor_core::{Device, Tensor, ops::conv};
+/// # fn main() -> tensor_core::Result<()> {
+/// let device = Device::cpu()?;
+/// let picture = Tensor::full(&device, [1, 4, 4, 1], 1.0)?;
+/// let weights = Tensor::full(&device, [1, 3, 3, 1], 1.0)?;
+/// let sums = conv::forward(&picture, &weights, &conv::ConvGeometry::new().padding(1))?;
+/// assert_eq!(sums.to_f32()?[..5], [4.0, 6.0, 6.0, 4.0, 6.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn forward(input: &Tensor, weights: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
+    let shape = shape(input.shape(), weights.shape(), geometry)?;
+    let plan = plan(input.device(), &shape, ConvDirection::Forward);
+    let weights = prepare(&plan, &shape, ConvDirection::Forward, weights)?;
+    forward_planned(&plan, &shape, input, &weights)
+}
+
+/// [`forward`] by a given plan, from weights prepared for it.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_planned(
+    plan: &Plan,
+    shape: &ConvShape,
+    input: &Tensor,
+    prepared: &Tensor,
+) -> Result<Tensor> {
+    let mut output = output_tensor(shape, input)?;
+    run_forward(plan, shape, input, prepared, |backend, workspace| {
+        let output = ConvOutput::Plain(output.as_slice_mut());
+        let input = ConvInput::Plain(input.as_slice());
+        let (prepared, workspace) = (prepared.as_slice(), workspace.as_slice_mut());
+        backend.conv_forward(plan, shape, input, prepared, workspace, output)
+    })?;
+    Ok(output)
+}
+
+/// The output and its partial batch-norm statistics (see [`ops::norm::statistics`]), taken while the
+/// output is written if the plan can do that, else after.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_with_statistics(
+    plan: &Plan,
+    shape: &ConvShape,
+    input: &Tensor,
+    prepared: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    if !plan.fuses_statistics {
+        let output = forward_planned(plan, shape, input, prepared)?;
+        let partials = ops::norm::statistics(&output)?;
+        return Ok((output, partials));
+    }
+    let mut output = output_tensor(shape, input)?;
+    let norm = shape.output_norm();
+    let partials_shape = [norm.parts(), 3, norm.channels];
+    let mut partials = Tensor::uninitialised(input.device(), partials_shape, input.dtype())?;
+    run_forward(plan, shape, input, prepared, |backend, workspace| {
+        let output = ConvOutput::WithStatistics {
+            output: output.as_slice_mut(),
+            partials: partials.as_slice_mut(),
+        };
+        let input = ConvInput::Plain(input.as_slice());
+        let (prepared, workspace) = (prepared.as_slice(), workspace.as_slice_mut());
+        backend.conv_forward(plan, shape, input, prepared, workspace, output)
+    })?;
+    Ok((output, partials))
+}
+
+fn output_tensor(shape: &ConvShape, input: &Tensor) -> Result<Tensor> {
+    let output_shape = [shape.n, shape.p(), shape.q(), shape.k];
+    Tensor::uninitialised(input.device(), output_shape, input.dtype())
+}
+
+fn run_forward(
+    plan: &Plan,
+    shape: &ConvShape,
+    input: &Tensor,
+    prepared: &Tensor,
+    call: impl FnOnce(&dyn Backend, &mut Tensor) -> Result<()>,
+) -> Result<()> {
+    const OP: &str = "conv.forward";
+    check::floats(OP, &[input, prepared])?;
+    check::shape(OP, "the input", input, [shape.n, shape.h, shape.w, shape.c])?;
+    check_prepared(OP, plan, shape, prepared)?;
+    let mut workspace = workspace(plan, input)?;
+    input.device().run(OP, work(plan), |backend| call(backend, &mut workspace))
+}
+
+/// The gradient of the `[n, h, w, c]` input from the `[n, p, q, k]` gradient of the output.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) if they do not fit `shape`; out of memory.
+pub fn input_gradient(
+    shape: &ConvShape,
+    output_gradient: &Tensor,
+    weights: &Tensor,
+) -> Result<Tensor> {
+    let device = output_gradient.device();
+    let plan = plan(device, shape, ConvDirection::InputGradient);
+    let prepared = prepare(&plan, shape, ConvDirection::InputGradient, weights)?;
+    let dims = [shape.n, shape.h, shape.w, shape.c];
+    let mut gradient = Tensor::uninitialised(device, dims, output_gradient.dtype())?;
+    let target = Destination::write(gradient.as_slice_mut());
+    input_gradient_into(&plan, shape, output_gradient, &prepared, target)?;
+    Ok(gradient)
+}
+
+/// [`input_gradient`] by a given plan, from weights prepared for it, into a destination.
+///
+/// # Errors
+/// As [`input_gradient`].
+pub fn input_gradient_into(
+    plan: &Plan,
+    shape: &ConvShape,
+    output_gradient: &Tensor,
+    prepared: &Tensor,
+    target: Destination,
+) -> Result<()> {
+    const OP: &str = "conv.input_gradient";
+    check::floats(OP, &[output_gradient, prepared])?;
+    check::elements(OP, "the output's gradient", output_gradient, shape.output_len())?;
+    check_prepared(OP, plan, shape, prepared)?;
+    check::destination(OP, &target, shape.input_len(), output_gradient.dtype())?;
+    let mut workspace = workspace(plan, output_gradient)?;
+    output_gradient.device().run(OP, work(plan), |backend| {
+        let (gradient, weights) = (output_gradient.as_slice(), prepared.as_slice());
+        let workspace = workspace.as_slice_mut();
+        backend.conv_input_gradient(plan, shape, gradient, weights, workspace, target)
+    })
+}
+
+/// The gradient of the `[k, r, s, c / groups]` weights.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) if the tensors do not fit `shape`; out of memory.
+pub fn weight_gradient(
+    shape: &ConvShape,
+    input: &Tensor,
+    output_gradient: &Tensor,
+) -> Result<Tensor> {
+    let plan = plan(input.device(), shape, ConvDirection::WeightGradient);
+    let dims = [shape.k, shape.r, shape.s, shape.group_c()];
+    let mut gradient = Tensor::uninitialised(input.device(), dims, input.dtype())?;
+    let target = Destination::write(gradient.as_slice_mut());
+    weight_gradient_into(&plan, shape, input, output_gradient, target)?;
+    Ok(gradient)
+}
+
+/// [`weight_gradient`] by a given plan, into a destination.
+///
+/// # Errors
+/// As [`weight_gradient`].
+pub fn weight_gradient_into(
+    plan: &Plan,
+    shape: &ConvShape,
+    input: &Tensor,
+    output_gradient: &Tensor,
+    target: Destination,
+) -> Result<()> {
+    const OP: &str = "conv.weight_gradient";
+    check::floats(OP, &[input, output_gradient])?;
+    check::elements(OP, "the input", input, shape.input_len())?;
+    check::elements(OP, "the output's gradient", output_gradient, shape.output_len())?;
+    check::destination(OP, &target, shape.weight_len(), input.dtype())?;
+    let mut workspace = workspace(plan, input)?;
+    input.device().run(OP, work(plan), |backend| {
+        let (input, gradient) = (input.as_slice(), output_gradient.as_slice());
+        let workspace = workspace.as_slice_mut();
+        backend.conv_weight_gradient(plan, shape, input, gradient, workspace, target)
+    })
+}
+
+fn check_prepared(
+    op: &'static str,
+    plan: &Plan,
+    shape: &ConvShape,
+    prepared: &Tensor,
+) -> Result<()> {
+    let expected = if plan.prepared == 0 { shape.weight_len() } else { plan.prepared };
+    check::elements(op, "the prepared weights", prepared, expected)
+}
+
+fn workspace(plan: &Plan, like: &Tensor) -> Result<Tensor> {
+    Tensor::uninitialised(like.device(), [plan.workspace], like.dtype())
+}
+
+fn work(plan: &Plan) -> Work {
+    Work { flops: plan.flops, bytes: plan.bytes }
+}

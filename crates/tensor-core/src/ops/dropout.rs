@@ -1,0 +1,36 @@
+//! Dropout with a mask made of counters.
+
+use super::check;
+use crate::memory::Destination;
+use crate::profile::Work;
+use crate::{Error, Result, Tensor};
+
+pub use crate::backend::dropout::DropoutMask;
+
+/// Drops elements and scales the others up. The gradient is the same function of the output's
+/// gradient: use [`dropout_into`] with the same mask.
+///
+/// # Errors
+/// [`Error::Argument`] if the probability is not in `[0, 1)`; out of memory.
+pub fn dropout(mask: &DropoutMask, input: &Tensor) -> Result<Tensor> {
+    let mut output = Tensor::uninitialised(input.device(), input.shape(), input.dtype())?;
+    dropout_into(mask, input, Destination::write(output.as_slice_mut()))?;
+    Ok(output)
+}
+
+/// [`dropout`] into a destination.
+///
+/// # Errors
+/// As [`dropout`].
+pub fn dropout_into(mask: &DropoutMask, input: &Tensor, target: Destination) -> Result<()> {
+    const OP: &str = "dropout";
+    if !(0.0..1.0).contains(&mask.probability) {
+        let message = format!("the probability {} is not in 0..1", mask.probability);
+        return Err(Error::Argument { op: OP, message });
+    }
+    check::floats(OP, &[input])?;
+    let elements = input.shape().elements();
+    check::destination(OP, &target, elements, input.dtype())?;
+    let work = Work { flops: elements as u64, bytes: (2 * elements * input.dtype().size()) as u64 };
+    input.device().run(OP, work, |backend| backend.dropout(mask, input.as_slice(), target))
+}
