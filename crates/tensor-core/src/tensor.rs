@@ -190,19 +190,40 @@ impl Tensor {
     /// # Panics
     /// If the memory is shared: a fault of the caller's code.
     pub fn copy_from(&mut self, other: &Tensor) -> Result<()> {
-        if other.dtype != self.dtype {
-            let (expected, found) = (self.dtype, other.dtype);
-            return Err(Error::DType { op: "tensor.copy_from", expected, found });
-        }
         if other.shape.elements() != self.shape.elements() {
             return Err(Error::Elements { shape: self.shape, found: other.shape.elements() });
         }
-        self.device.check_same(&other.device, "tensor.copy_from")?;
-        let bytes = self.shape.elements() * self.dtype.size();
-        let (from, to) = (other.as_slice().address(), self.as_slice_mut().address());
-        // SAFETY: both ranges are whole tensors of `bytes` bytes, and `self` shares its block with
-        // nobody, so they do not overlap.
-        unsafe { other.buffer.memory().copy(from, to, bytes) }
+        self.copy_range_from(0, other)
+    }
+
+    /// Overwrites the elements behind `start` of this tensor, which must be the only owner of its
+    /// memory, with all of another's.
+    ///
+    /// # Errors
+    /// As [`copy_from`](Self::copy_from), if the other does not fit behind `start`.
+    ///
+    /// # Panics
+    /// If the memory is shared: a fault of the caller's code.
+    pub fn copy_range_from(&mut self, start: usize, other: &Tensor) -> Result<()> {
+        if other.dtype != self.dtype {
+            let (expected, found) = (self.dtype, other.dtype);
+            return Err(Error::DType { op: "tensor.copy_range_from", expected, found });
+        }
+        let end = start + other.shape.elements();
+        if end > self.shape.elements() {
+            return Err(Error::Elements { shape: self.shape, found: end });
+        }
+        self.device.check_same(&other.device, "tensor.copy_range_from")?;
+        let (from, to) = (other.as_slice(), self.as_slice_mut().range(start..end).address());
+        let bytes = from.len() * from.dtype().size();
+        // SAFETY: both ranges were checked, and `as_slice_mut` made sure that nobody shares the
+        // block that is written, so they do not overlap.
+        unsafe { other.buffer.memory().copy(from.address(), to, bytes) }
+    }
+
+    /// True if this tensor is the only owner of its memory, so that it may be written.
+    pub fn is_unique(&mut self) -> bool {
+        self.buffer.is_unique()
     }
 
     /// Overwrites a range of this tensor's elements, which it must own alone, with host values.
