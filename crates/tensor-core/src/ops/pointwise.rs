@@ -85,6 +85,15 @@ pub fn binary_into(
     })
 }
 
+/// The elements themselves, into a destination: a copy, or added to what is there.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) if the lengths differ.
+pub fn copy_into(input: &Tensor, target: Destination) -> Result<()> {
+    let zero = Tensor::full(input.device(), [1], 0.0)?;
+    binary_into(Binary::Add, input, &zero, target)
+}
+
 fn work(tensor: &Tensor, passes: usize) -> Work {
     let elements = tensor.shape().elements();
     Work { flops: elements as u64, bytes: (passes * elements * tensor.dtype().size()) as u64 }
