@@ -14,7 +14,7 @@ mod reduce;
 
 use crate::DType;
 use crate::backend::Backend;
-use crate::memory::{HostMemory, MemoryPool};
+use crate::memory::{Destination, HostMemory, MemoryPool, WriteMode};
 
 /// Plain loops in f64 on one thread.
 pub struct Reference {
@@ -49,5 +49,14 @@ impl Backend for Reference {
 
     fn float(&self) -> DType {
         DType::F64
+    }
+}
+
+/// Puts a result where it is wanted, or adds it to what lies there.
+fn store(destination: Destination, result: &[f64]) {
+    let target = destination.slice.host::<f64>();
+    match destination.mode {
+        WriteMode::Write => target.copy_from_slice(result),
+        WriteMode::Accumulate => target.iter_mut().zip(result).for_each(|(t, r)| *t += r),
     }
 }
