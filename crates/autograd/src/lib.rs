@@ -1,1 +1,12 @@
-//! A linear tape, a parameter store and optimisers for tensor-core
+#![doc = include_str!("../README.md")]
+
+mod error;
+pub mod functions;
+pub mod grad_check;
+pub mod optimizer;
+pub mod store;
+mod tape;
+
+pub use error::{Error, Result};
+pub use store::{Parameter, ParameterId, ParameterStore, StatisticsId, StoreBuilder};
+pub use tape::{Backward, Function, Tape, Var};
