@@ -1,1 +1,4 @@
 //! Train image classifiers by transfer learning.
+
+pub mod metrics;
+pub mod schedule;

@@ -1,0 +1,24 @@
+//! Weights as files: finding them (a path, the cache folder, a download), reading and writing safetensors,
+//! matching names and shapes, and the change of layout between torchvision and this project.
+//!
+//! What a network does with its weights is not here.
+
+mod atomic;
+mod cache;
+mod checksum;
+mod download;
+mod layout;
+mod report;
+mod resolve;
+mod safetensors;
+mod source;
+mod state_dict;
+
+pub use atomic::write_atomically;
+pub use cache::{cache_folder, cached_weights, weights_path};
+pub use checksum::Checksum;
+pub use download::{Announcement, DownloadObserver, Downloader, Receipt, Silent, Verification};
+pub use report::{MatchReport, ShapeMismatch, match_names};
+pub use resolve::{Origin, ResolvedWeights, WeightsRequest};
+pub use source::{PublishedSize, WeightFormat, WeightSource};
+pub use state_dict::{StateDict, WeightTensor};
