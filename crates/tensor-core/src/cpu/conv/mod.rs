@@ -1,0 +1,216 @@
+//! Convolution on the engine of `cpu/gemm`: no picture is unfolded. Output pixels read the input
+//! where it lies, through one pointer for each tap of the kernel.
+//!
+//! Variants: `implicit` reads the input itself; `padded_rows` first copies it into pictures with a
+//! frame of zeros, where the pixels that a kernel row covers lie side by side, so that three-channel
+//! pictures give long sums too.
+
+mod padded;
+mod term;
+mod weight_gradient;
+
+#[cfg(test)]
+mod tests;
+
+use super::Cpu;
+use super::gemm::{Kernels, RowProduct};
+use crate::Result;
+use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
+use crate::backend::norm::NormShape;
+use crate::backend::{Plan, conv};
+use crate::memory::{Destination, Slice, SliceMut, WriteMode};
+use term::Term;
+
+const IMPLICIT: &str = "implicit";
+const PADDED_ROWS: &str = "padded_rows";
+
+/// Up to this many channels `padded_rows` is the faster variant.
+const FEW_CHANNELS: usize = 4;
+
+impl ConvKernels for Cpu {
+    fn conv_plans(&self, shape: &ConvShape, direction: ConvDirection) -> Vec<Plan> {
+        let kernels = Kernels::of(self.instruction_set);
+        let plan = |variant| {
+            let terms = match direction {
+                ConvDirection::Forward => term::forward(shape, variant == PADDED_ROWS),
+                ConvDirection::InputGradient => term::input_gradient(shape),
+                ConvDirection::WeightGradient => Vec::new(),
+            };
+            let workspace = match direction {
+                ConvDirection::WeightGradient => {
+                    weight_gradient::workspace(kernels, shape, variant == PADDED_ROWS)
+                }
+                _ if variant == PADDED_ROWS => padded::len(shape),
+                _ => terms.iter().map(Term::depth).max().unwrap_or(0),
+            };
+            Plan {
+                variant,
+                workspace,
+                prepared: terms.iter().map(|term| term.panels_len(kernels)).sum(),
+                fuses_input: false,
+                fuses_statistics: false,
+                flops: shape.flops(),
+                bytes: shape.bytes(size_of::<f32>()),
+            }
+        };
+        let few = shape.c <= FEW_CHANNELS;
+        let row_of_one = shape.s == 1 && shape.padding == [0, 0];
+        match direction {
+            ConvDirection::InputGradient => vec![plan(IMPLICIT)],
+            _ if shape.groups > 1 || row_of_one => vec![plan(IMPLICIT)],
+            _ if few => vec![plan(PADDED_ROWS), plan(IMPLICIT)],
+            _ => vec![plan(IMPLICIT), plan(PADDED_ROWS)],
+        }
+    }
+
+    fn conv_prepare(
+        &self,
+        plan: &Plan,
+        shape: &ConvShape,
+        direction: ConvDirection,
+        weights: Slice,
+        prepared: SliceMut,
+    ) -> Result<()> {
+        let kernels = Kernels::of(self.instruction_set);
+        let terms = match direction {
+            ConvDirection::Forward => term::forward(shape, plan.variant == PADDED_ROWS),
+            ConvDirection::InputGradient => term::input_gradient(shape),
+            ConvDirection::WeightGradient => Vec::new(),
+        };
+        let (weights, mut prepared) = (weights.host::<f32>(), prepared.host::<f32>());
+        self.install(|| {
+            for term in &terms {
+                let panels = prepared.split_off_mut(..term.panels_len(kernels)).unwrap_or_default();
+                term.panel_source(weights).pack(kernels, panels);
+            }
+        });
+        Ok(())
+    }
+
+    fn conv_forward(
+        &self,
+        plan: &Plan,
+        shape: &ConvShape,
+        input: ConvInput,
+        weights: Slice,
+        workspace: SliceMut,
+        output: ConvOutput,
+    ) -> Result<()> {
+        let ConvInput::Plain(input) = input else {
+            unreachable!("no plan of this backend says `fuses_input`");
+        };
+        let ConvOutput::Plain(output) = output else {
+            unreachable!("no plan of this backend says `fuses_statistics`");
+        };
+        let padded = plan.variant == PADDED_ROWS;
+        let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
+        let terms = term::forward(shape, padded);
+        self.install(|| {
+            let (source, zeros) = if padded {
+                padded::copy(shape, input, workspace);
+                (&*workspace, &[][..])
+            } else {
+                workspace.fill(0.0);
+                (input, &*workspace)
+            };
+            let operands = Operands { source, zeros, panels: weights.host(), mode: WriteMode::Write };
+            self.run_terms(&terms, operands, output.host());
+        });
+        Ok(())
+    }
+
+    fn conv_input_gradient(
+        &self,
+        _plan: &Plan,
+        shape: &ConvShape,
+        output_gradient: Slice,
+        weights: Slice,
+        workspace: SliceMut,
+        input_gradient: Destination,
+    ) -> Result<()> {
+        let zeros = workspace.host::<f32>();
+        let terms = term::input_gradient(shape);
+        let Destination { slice, mode } = input_gradient;
+        self.install(|| {
+            zeros.fill(0.0);
+            let source = output_gradient.host();
+            let operands = Operands { source, zeros, panels: weights.host(), mode };
+            self.run_terms(&terms, operands, slice.host());
+        });
+        Ok(())
+    }
+
+    fn conv_weight_gradient(
+        &self,
+        plan: &Plan,
+        shape: &ConvShape,
+        input: Slice,
+        output_gradient: Slice,
+        workspace: SliceMut,
+        weight_gradient: Destination,
+    ) -> Result<()> {
+        let padded = plan.variant == PADDED_ROWS;
+        let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
+        let Destination { slice, mode } = weight_gradient;
+        self.install(|| {
+            let copied = if padded { padded::len(shape) } else { 0 };
+            let (copy, workspace) = workspace.split_at_mut(copied);
+            let source = if padded {
+                padded::copy(shape, input, copy);
+                &*copy
+            } else {
+                input
+            };
+            let gradient = weight_gradient::WeightGradient {
+                shape,
+                padded,
+                source,
+                output_gradient: output_gradient.host(),
+            };
+            gradient.run(self.instruction_set, workspace, slice.host(), mode);
+        });
+        Ok(())
+    }
+}
+
+/// What the terms of a convolution read.
+struct Operands<'a> {
+    source: &'a [f32],
+    zeros: &'a [f32],
+    /// The panels of all terms, one term's behind the other's.
+    panels: &'a [f32],
+    mode: WriteMode,
+}
+
+impl Cpu {
+    fn run_terms(&self, terms: &[Term], operands: Operands, target: &mut [f32]) {
+        let kernels = Kernels::of(self.instruction_set);
+        let mut panels = operands.panels;
+        for term in terms {
+            let term_panels = panels.split_off(..term.panels_len(kernels)).unwrap_or_default();
+            let nothing_to_add = operands.mode == WriteMode::Accumulate && term.window.taps.is_empty();
+            if nothing_to_add {
+                continue;
+            }
+            let shape = NormShape { rows: term.window.pixels(), channels: term.columns() };
+            let product = RowProduct {
+                window: &term.window,
+                source: operands.source,
+                zeros: operands.zeros,
+                depth: term.depth(),
+                panels: term_panels,
+                columns: term.columns(),
+                target: term.target,
+                mode: operands.mode,
+                part_rows: shape.part_rows(),
+            };
+            product.run(kernels, target, None);
+        }
+    }
+}
+
+/// The window through which both the forward pass and the weight gradient read the input, or its
+/// padded copy.
+fn input_window(shape: &conv::ConvShape, padded: bool) -> super::gemm::Window {
+    if padded { padded::window(shape) } else { term::input_window(shape) }
+}

@@ -1,0 +1,282 @@
+//! Every plan of every direction against plain loops in f64, on every instruction set, and the same
+//! bits on any number of threads.
+
+use crate::backend::Plan;
+use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
+use crate::cpu::{Cpu, CpuOptions};
+use crate::memory::{Destination, Slice, SliceMut, WriteMode};
+use crate::{DType, InstructionSet};
+
+const DIRECTIONS: [ConvDirection; 3] =
+    [ConvDirection::Forward, ConvDirection::InputGradient, ConvDirection::WeightGradient];
+
+fn slice(elements: &[f32]) -> Slice<'_> {
+    // SAFETY: borrowed for as long as the slice lives.
+    unsafe { Slice::from_raw(elements.as_ptr() as u64, elements.len(), DType::F32, true) }
+}
+
+fn slice_mut(elements: &mut [f32]) -> SliceMut<'_> {
+    // SAFETY: borrowed mutably for as long as the slice lives.
+    unsafe { SliceMut::from_raw(elements.as_mut_ptr() as u64, elements.len(), DType::F32, true) }
+}
+
+/// Numbers in -1..1 that look random (SplitMix64).
+fn numbers(seed: u64, len: usize) -> Vec<f32> {
+    let number = |index: usize| {
+        let mut z = (seed << 32).wrapping_add(index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(number).collect()
+}
+
+fn cpu(instruction_set: InstructionSet, threads: usize) -> Cpu {
+    let options =
+        CpuOptions { threads: Some(threads), instruction_set: Some(instruction_set) };
+    Cpu::new(options).expect("an available instruction set")
+}
+
+/// A shape, its two operands in contract order, and what lies at the target before.
+struct Case {
+    shape: ConvShape,
+    direction: ConvDirection,
+    weights: Vec<f32>,
+    input: Vec<f32>,
+    output: Vec<f32>,
+}
+
+impl Case {
+    fn new(shape: ConvShape, direction: ConvDirection) -> Case {
+        Case {
+            shape,
+            direction,
+            weights: numbers(1, shape.weight_len()),
+            input: numbers(2, shape.input_len()),
+            output: numbers(3, shape.output_len()),
+        }
+    }
+
+    /// What lies at the target before an accumulation.
+    fn before(&self) -> &[f32] {
+        match self.direction {
+            ConvDirection::Forward => &self.output,
+            ConvDirection::InputGradient => &self.input,
+            ConvDirection::WeightGradient => &self.weights,
+        }
+    }
+
+    /// Runs a plan with poisoned target and scratch space.
+    fn run(&self, cpu: &Cpu, plan: &Plan, mode: WriteMode) -> Vec<f32> {
+        let mut prepared = vec![f32::NAN; plan.prepared];
+        self.prepare(cpu, plan, &mut prepared);
+        let mut workspace = vec![f32::NAN; plan.workspace];
+        let mut target = match mode {
+            WriteMode::Write => vec![f32::NAN; self.before().len()],
+            WriteMode::Accumulate => self.before().to_vec(),
+        };
+        self.compute(cpu, plan, &prepared, &mut workspace, &mut target, mode);
+        target
+    }
+
+    fn prepare(&self, cpu: &Cpu, plan: &Plan, prepared: &mut [f32]) {
+        let (weights, prepared) = (slice(&self.weights), slice_mut(prepared));
+        cpu.conv_prepare(plan, &self.shape, self.direction, weights, prepared).expect("legal plan");
+    }
+
+    fn compute(
+        &self,
+        cpu: &Cpu,
+        plan: &Plan,
+        prepared: &[f32],
+        workspace: &mut [f32],
+        target: &mut [f32],
+        mode: WriteMode,
+    ) {
+        let (prepared, workspace, shape) = (slice(prepared), slice_mut(workspace), &self.shape);
+        let (input, output) = (slice(&self.input), slice(&self.output));
+        let target = Destination { slice: slice_mut(target), mode };
+        match self.direction {
+            ConvDirection::Forward => {
+                let (input, output) = (ConvInput::Plain(input), ConvOutput::Plain(target.slice));
+                cpu.conv_forward(plan, shape, input, prepared, workspace, output)
+            }
+            ConvDirection::InputGradient => {
+                cpu.conv_input_gradient(plan, shape, output, prepared, workspace, target)
+            }
+            ConvDirection::WeightGradient => {
+                cpu.conv_weight_gradient(plan, shape, input, output, workspace, target)
+            }
+        }
+        .expect("legal plan");
+    }
+
+    /// The same by definition, and the sum of absolute products that bounds its rounding errors.
+    fn expected(&self) -> Vec<[f64; 2]> {
+        let shape = &self.shape;
+        let mut sums = vec![[0.0; 2]; self.before().len()];
+        let mut add = |target: usize, left: f32, right: f32| {
+            let product = f64::from(left) * f64::from(right);
+            sums[target][0] += product;
+            sums[target][1] += product.abs();
+        };
+        for row in 0..shape.output_rows() {
+            let (n, p, q) = (row / (shape.p() * shape.q()), row / shape.q() % shape.p(), row % shape.q());
+            for k in 0..shape.k {
+                let output = row * shape.k + k;
+                for tap in 0..shape.r * shape.s {
+                    let h = (p * shape.stride[0] + tap / shape.s).wrapping_sub(shape.padding[0]);
+                    let w = (q * shape.stride[1] + tap % shape.s).wrapping_sub(shape.padding[1]);
+                    if h >= shape.h || w >= shape.w {
+                        continue;
+                    }
+                    for c in 0..shape.group_c() {
+                        let channel = k / shape.group_k() * shape.group_c() + c;
+                        let input = ((n * shape.h + h) * shape.w + w) * shape.c + channel;
+                        let weight = (k * shape.r * shape.s + tap) * shape.group_c() + c;
+                        let [x, y, f] = [self.input[input], self.output[output], self.weights[weight]];
+                        match self.direction {
+                            ConvDirection::Forward => add(output, x, f),
+                            ConvDirection::InputGradient => add(input, y, f),
+                            ConvDirection::WeightGradient => add(weight, x, y),
+                        }
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+fn shape(n: usize, hw: [usize; 2], c: usize, k: usize, rs: [usize; 2]) -> ConvShape {
+    let [[h, w], [r, s]] = [hw, rs];
+    ConvShape { n, h, w, c, k, r, s, stride: [1, 1], padding: [r / 2, s / 2], groups: 1 }
+}
+
+/// Odd shapes: tails everywhere, strides that leave input unread, padding wider than the kernel's
+/// half, groups of every kind.
+fn shapes() -> Vec<ConvShape> {
+    let base = shape(2, [9, 7], 5, 37, [3, 3]);
+    vec![
+        base,
+        ConvShape { stride: [2, 2], ..base },
+        ConvShape { stride: [2, 3], padding: [2, 0], ..base },
+        ConvShape { padding: [3, 2], k: 3, ..base },
+        ConvShape { stride: [2, 2], ..shape(3, [8, 10], 70, 18, [1, 1]) },
+        shape(1, [1, 1], 16, 33, [1, 1]),
+        ConvShape { stride: [2, 2], ..shape(2, [17, 19], 3, 20, [7, 7]) },
+        shape(2, [5, 6], 2, 4, [2, 4]),
+        shape(3, [20, 22], 34, 66, [3, 3]),
+        ConvShape { groups: 6, ..shape(2, [6, 5], 24, 12, [3, 3]) },
+        ConvShape { groups: 2, stride: [2, 2], ..shape(2, [6, 5], 14, 80, [3, 3]) },
+        ConvShape { groups: 40, ..shape(1, [6, 5], 40, 40, [3, 3]) },
+        ConvShape { stride: [3, 3], padding: [0, 0], ..shape(2, [10, 11], 8, 9, [2, 2]) },
+    ]
+}
+
+#[test]
+fn every_plan_agrees_with_the_definition() {
+    for instruction_set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let cpu = cpu(instruction_set, 2);
+        for shape in shapes() {
+            for direction in DIRECTIONS {
+                check(&cpu, &Case::new(shape, direction), instruction_set);
+            }
+        }
+    }
+}
+
+fn check(cpu: &Cpu, case: &Case, instruction_set: InstructionSet) {
+    let expected = case.expected();
+    let modes = match case.direction {
+        ConvDirection::Forward => &[WriteMode::Write][..],
+        _ => &[WriteMode::Write, WriteMode::Accumulate],
+    };
+    for plan in cpu.conv_plans(&case.shape, case.direction) {
+        for &mode in modes {
+            let found = case.run(cpu, &plan, mode);
+            for (index, (found, [sum, magnitude])) in found.iter().zip(&expected).enumerate() {
+                let before = match mode {
+                    WriteMode::Write => 0.0,
+                    WriteMode::Accumulate => f64::from(case.before()[index]),
+                };
+                let bound = 8.0 * f64::from(f32::EPSILON) * (magnitude + before.abs()) + 1e-30;
+                let error = (f64::from(*found) - sum - before).abs();
+                assert!(
+                    error <= bound,
+                    "{instruction_set} {} {:?} {} {mode:?}, element {index}: {found}, not {sum}",
+                    plan.variant,
+                    case.direction,
+                    case.shape,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let shape = ConvShape { stride: [2, 2], ..shape(6, [29, 27], 40, 70, [3, 3]) };
+    for direction in DIRECTIONS {
+        let case = Case::new(shape, direction);
+        let one = cpu(InstructionSet::best(), 1);
+        for plan in one.conv_plans(&shape, direction) {
+            let expected = case.run(&one, &plan, WriteMode::Write);
+            for threads in [2, 4] {
+                let cpu = cpu(InstructionSet::best(), threads);
+                let found = case.run(&cpu, &plan, WriteMode::Write);
+                let same = found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same, "{} {direction:?} on {threads} threads", plan.variant);
+            }
+        }
+    }
+}
+
+/// The layers of ResNet-34 at 224 pixels: run with `--ignored --nocapture` for a table of rates.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn resnet34_layer_rates() {
+    let layer = |hw, c, k, r, stride| {
+        let stride = [stride, stride];
+        ConvShape { stride, ..shape(32, [hw, hw], c, k, [r, r]) }
+    };
+    let layers = [
+        layer(224, 3, 64, 7, 2),
+        layer(56, 64, 64, 3, 1),
+        layer(56, 64, 128, 3, 2),
+        layer(56, 64, 128, 1, 2),
+        layer(28, 128, 128, 3, 1),
+        layer(28, 128, 256, 3, 2),
+        layer(14, 256, 256, 3, 1),
+        layer(14, 256, 512, 3, 2),
+        layer(7, 512, 512, 3, 1),
+        layer(56, 64, 256, 1, 1),
+        layer(14, 1024, 256, 1, 1),
+    ];
+    let only = std::env::var("RATE_SET").ok().and_then(|name| name.parse().ok());
+    let cpu = cpu(only.unwrap_or(InstructionSet::best()), 2);
+    for shape in layers {
+        print!("{shape:<70}");
+        for direction in DIRECTIONS {
+            let case = Case::new(shape, direction);
+            for plan in cpu.conv_plans(&shape, direction).into_iter().take(1) {
+                print!(" {:>8.1}", rate(&cpu, &case, &plan));
+            }
+        }
+        println!(" GFLOP/s");
+    }
+}
+
+/// The best of several runs, in GFLOP/s.
+fn rate(cpu: &Cpu, case: &Case, plan: &Plan) -> f64 {
+    let mut prepared = vec![0.0; plan.prepared];
+    case.prepare(cpu, plan, &mut prepared);
+    let mut workspace = vec![0.0; plan.workspace];
+    let mut target = vec![0.0; case.before().len()];
+    let seconds = (0..7).map(|_| {
+        let start = std::time::Instant::now();
+        case.compute(cpu, plan, &prepared, &mut workspace, &mut target, WriteMode::Write);
+        start.elapsed().as_secs_f64()
+    });
+    plan.flops as f64 / seconds.fold(f64::INFINITY, f64::min) / 1e9
+}
