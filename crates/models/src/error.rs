@@ -12,6 +12,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A tensor operation or a parameter's declaration failed.
+    #[error(transparent)]
+    Network(#[from] autograd::Error),
+
     /// No architecture has this name.
     #[error(
         "there is no architecture `{name}`{}; known are: {known}",
@@ -247,4 +251,10 @@ pub enum Error {
         /// The partial file.
         part: PathBuf,
     },
+}
+
+impl From<tensor_core::Error> for Error {
+    fn from(error: tensor_core::Error) -> Self {
+        Self::Network(error.into())
+    }
 }

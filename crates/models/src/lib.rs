@@ -13,9 +13,19 @@
 //! ```
 
 mod error;
+pub mod exchange;
+pub mod head;
+mod initialise;
+mod layers;
+mod network;
+mod pass;
 pub mod registry;
+mod resnet;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use network::{Classifier, PlainNetwork};
+pub use pass::{Layer, Pass, PassMode, TraceRow};
 pub use registry::{Arch, Architecture, BlockKind, Normalisation};
+pub use resnet::ResNet;
 pub use weights::{StateDict, WeightTensor, WeightsRequest};

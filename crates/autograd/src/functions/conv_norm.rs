@@ -6,6 +6,7 @@ use tensor_core::backend::conv::ConvDirection;
 use tensor_core::memory::Destination;
 use tensor_core::ops;
 use tensor_core::ops::conv::ConvGeometry;
+use tensor_core::ops::norm::backward_apply_into;
 
 use super::conv::SavedConv;
 use super::norm::{self, Norm, NormMode, SavedNorm};
@@ -82,22 +83,14 @@ impl Function for SavedConvNorm {
         let mut conv_gradient =
             Tensor::uninitialised(convolved.device(), convolved.shape(), convolved.dtype())?;
         let view = norm.view(&gradient, relu_output.as_ref());
-        let apply = |conv_target, addend_target| {
-            ops::norm::backward_apply_into(
-                &view,
-                &gamma,
-                sums.as_ref(),
-                Some(conv_target),
-                addend_target,
-            )
-        };
         let conv_target = Destination::write(conv_gradient.as_slice_mut());
         if backward.needs(ADDEND) {
-            backward.input_gradient(ADDEND, convolved.shape(), |addend_target| {
-                apply(conv_target, Some(addend_target))
+            backward.input_gradient(ADDEND, convolved.shape(), |target| {
+                let conv_target = Some(conv_target);
+                backward_apply_into(&view, &gamma, sums.as_ref(), conv_target, Some(target))
             })?;
         } else {
-            apply(conv_target, None)?;
+            backward_apply_into(&view, &gamma, sums.as_ref(), Some(conv_target), None)?;
         }
         // Freed before the convolution's own gradients need room.
         drop((norm, relu_output, gradient));
