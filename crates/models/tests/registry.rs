@@ -8,7 +8,7 @@ use models::{Arch, Architecture};
 use sha2::{Digest, Sha256};
 
 /// Architecture, trainable values, and the sha256 of one line `name [shape]` per entry of `state_dict()` without
-/// `num_batches_tracked`: torchvision 0.2x, `resnet101_32x4d` as `ResNet(Bottleneck, [3, 4, 23, 3], groups=32,
+/// `num_batches_tracked`: torchvision 0.29.2, `resnet101_32x4d` as `ResNet(Bottleneck, [3, 4, 23, 3], groups=32,
 /// width_per_group=4)`.
 const TORCHVISION: [(Arch, usize, &str); 10] = [
     (

@@ -179,6 +179,26 @@ fn a_file_cut_anywhere_is_refused() {
 }
 
 #[test]
+fn no_changed_byte_of_the_header_brings_it_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    sample().write(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let mut refused = 0;
+    for (place, change) in
+        (0..header).flat_map(|place| [1_u8, 2, 0x10, 0x80].map(|change| (place, change)))
+    {
+        let mut bytes = whole.clone();
+        bytes[place] ^= change;
+        fs::write(&path, &bytes).unwrap();
+        refused += usize::from(StateDict::read(&path).is_err());
+    }
+    // A changed letter of a name or of the metadata is still a valid file; most other changes are not.
+    assert!(refused > header, "{refused} of {}", 4 * header);
+}
+
+#[test]
 fn sizes_that_lie_are_refused_before_memory_is_taken() {
     let huge = u64::MAX.to_le_bytes();
     let overflow = format!(

@@ -4,6 +4,7 @@
 //! Building the layers from a row is not done here; nor is fetching weights (see [`crate::weights`]).
 
 mod arch;
+mod json;
 mod rows;
 mod shapes;
 

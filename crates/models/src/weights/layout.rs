@@ -23,19 +23,22 @@ impl WeightTensor {
 
     /// Dimension `d` of the result is dimension `order[d]` of `self`.
     fn permuted(&self, order: [usize; 4]) -> Result<Self> {
-        let wrong = |problem: &str| Error::TensorShape {
-            name: "convolution weights".to_owned(),
-            shape: self.shape.clone(),
-            values: self.values.len(),
-            problem: problem.to_owned(),
-        };
         let &[a, b, c, d] = self.shape.as_slice() else {
-            return Err(wrong("convolution weights have four dimensions"));
+            return Err(Error::TensorShape {
+                name: "convolution weights".to_owned(),
+                shape: self.shape.clone(),
+                values: self.values.len(),
+                problem: "convolution weights have four dimensions".to_owned(),
+            });
         };
-        if a * b * c * d != self.values.len() {
-            return Err(wrong(
-                "the product of the shape must be the number of values",
-            ));
+        self.check("convolution weights")?;
+        if self.values.is_empty() {
+            // Other lengths beside a zero may be too large to multiply.
+            let shape = order.map(|from| self.shape[from]).to_vec();
+            return Ok(Self {
+                shape,
+                values: Vec::new(),
+            });
         }
         let lengths = [a, b, c, d];
         let strides = [b * c * d, c * d, d, 1];
@@ -84,6 +87,23 @@ mod tests {
             }
         }
         assert_eq!(krsc.krsc_to_kcrs().unwrap(), kcrs);
+    }
+
+    #[test]
+    fn a_tensor_without_values_keeps_its_lengths() {
+        let empty = WeightTensor {
+            shape: vec![0, usize::MAX, usize::MAX, 1],
+            values: vec![],
+        };
+        assert_eq!(
+            empty.kcrs_to_krsc().unwrap().shape,
+            [0, usize::MAX, 1, usize::MAX]
+        );
+        let wrong = WeightTensor {
+            shape: vec![1, 2, 3, 4],
+            values: vec![0.0; 23],
+        };
+        assert!(wrong.kcrs_to_krsc().is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From a wish to a file: a path, the cache folder, a download, in this order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{DownloadObserver, Downloader, cache_folder, cached_weights, weights_path};
 use crate::error::{Error, Result};
@@ -50,6 +50,28 @@ impl WeightsRequest {
             name: None,
             cache_dir: None,
             downloader: Downloader::default(),
+        }
+    }
+
+    /// The same request for what a user wrote after `--weights`: anything that looks like a file (it has a folder or
+    /// an extension) is a path, any other word a name in the cache folder.
+    ///
+    /// ```
+    /// use models::{Arch, WeightsRequest};
+    ///
+    /// let request = WeightsRequest::new(Arch::ResNet34);
+    /// assert_eq!(request.clone().choosing("quickstart").name.as_deref(), Some("quickstart"));
+    /// assert!(request.choosing("mine.safetensors").path.is_some());
+    /// ```
+    pub fn choosing(self, text: impl AsRef<Path>) -> Self {
+        let text = text.as_ref();
+        let word = text
+            .to_str()
+            .filter(|_| text.extension().is_none() && text.components().count() == 1);
+        Self {
+            path: word.is_none().then(|| text.to_owned()),
+            name: word.map(str::to_owned),
+            ..self
         }
     }
 

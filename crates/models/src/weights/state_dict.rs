@@ -27,7 +27,7 @@ impl WeightTensor {
         Ok(tensor)
     }
 
-    fn check(&self, name: &str) -> Result<()> {
+    pub(super) fn check(&self, name: &str) -> Result<()> {
         let product = self
             .shape
             .iter()

@@ -304,6 +304,26 @@ fn a_prefix_is_checked_and_the_lack_of_a_checksum_is_said() {
 }
 
 #[test]
+fn the_announcement_names_size_licence_address_and_a_missing_checksum() {
+    let destination = Path::new("file");
+    let source = WeightSource {
+        sha256: Checksum::Unpublished,
+        ..source("http://host", b"")
+    };
+    let announcement = Announcement {
+        source: &source,
+        destination,
+        bytes: Some(87_278_522),
+        resumed_from: 1_000_000,
+    };
+    assert_eq!(
+        announcement.to_string(),
+        "tiny.test.safetensors, 87.3 MB, licence CC0, from http://host/model.safetensors, \
+         continuing after 1.0 MB (no checksum is published: only length and format can be checked)"
+    );
+}
+
+#[test]
 fn a_web_page_instead_of_an_unpublished_file_is_refused() {
     let server = Server::start(|_, _| Reply::new("200 OK", b"<html>Please log in</html>"));
     let (_folder, destination) = place();

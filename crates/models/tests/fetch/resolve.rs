@@ -138,3 +138,27 @@ fn no_source_and_unreadable_sources_are_explained() {
         "{message}"
     );
 }
+
+#[test]
+fn a_word_is_a_name_and_anything_like_a_file_is_a_path() {
+    let request = request(vec![], Path::new("cache"));
+    let chosen = request.clone().choosing("quickstart");
+    assert_eq!(
+        (chosen.name.as_deref(), chosen.path),
+        (Some("quickstart"), None)
+    );
+    for text in [
+        "mine.safetensors",
+        "folder/mine",
+        "./mine",
+        "/mine",
+        "resnet18.pth",
+    ] {
+        let chosen = request.clone().choosing(text);
+        assert_eq!(
+            (chosen.name, chosen.path.as_deref()),
+            (None, Some(Path::new(text))),
+            "{text}"
+        );
+    }
+}

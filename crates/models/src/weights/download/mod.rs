@@ -6,6 +6,7 @@
 mod part;
 mod transfer;
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -30,6 +31,35 @@ pub struct Announcement<'a> {
     pub resumed_from: u64,
 }
 
+/// One line: `NAME, 87.3 MB, licence LICENCE, from ADDRESS`, with what an earlier download left and a warning
+/// where no checksum is published.
+impl fmt::Display for Announcement<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.source;
+        match self.bytes {
+            Some(bytes) => write!(f, "{}, {}", source.file_name, Megabytes(bytes))?,
+            None => write!(f, "{}, size unknown", source.file_name)?,
+        }
+        write!(f, ", licence {}, from {}", source.licence, source.address)?;
+        if self.resumed_from > 0 {
+            write!(f, ", continuing after {}", Megabytes(self.resumed_from))?;
+        }
+        if source.sha256 == Checksum::Unpublished {
+            f.write_str(" (no checksum is published: only length and format can be checked)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes in millions, with one digit after the point.
+struct Megabytes(u64);
+
+impl fmt::Display for Megabytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} MB", self.0 as f64 / 1e6)
+    }
+}
+
 /// How far a finished download could be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verification {
@@ -39,6 +69,16 @@ pub enum Verification {
     Sha256Prefix,
     /// No checksum is published: only length and format were checked.
     LengthAndFormat,
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sha256 => "sha256 agrees",
+            Self::Sha256Prefix => "the published beginning of the sha256 agrees",
+            Self::LengthAndFormat => "no sha256 is published; length and format agree",
+        })
+    }
 }
 
 /// What a finished download was.
@@ -120,7 +160,13 @@ impl Downloader {
         let mut transfer = Transfer::new(self, source, destination, observer);
         let mut attempt = 1;
         while let Err(error) = transfer.run(&mut part) {
-            if !matches!(error, Error::Interrupted { .. }) || attempt >= self.attempts {
+            // A server that was reached once is worth another try; one that never was is not.
+            let passing = match error {
+                Error::Interrupted { .. } => true,
+                Error::Unreachable { .. } => attempt > 1,
+                _ => false,
+            };
+            if !passing || attempt >= self.attempts {
                 return Err(error);
             }
             attempt += 1;
