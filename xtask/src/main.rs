@@ -1,3 +1,52 @@
-//! The workspace's own chores.
+//! The workspace's own chores, run as `cargo xtask NAME`.
+//!
+//! Here are only the commands and their arguments; what each does lives in the module of its name.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod check;
+mod golden;
+mod python;
+mod repository;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The workspace's own chores")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Verify what the compiler does not: the stack, the twins, imports, sizes, formatting, documentation.
+    Check(check::Arguments),
+    /// Make the golden files again with PyTorch.
+    Golden(golden::Arguments),
+    /// Measure training and inference against another framework, in turn.
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Check(arguments) => check::run(&arguments),
+        Chore::Golden(arguments) => golden::run(&arguments).map(|()| true),
+        Chore::Bench(arguments) => bench::run(&arguments).map(|()| true),
+    };
+    report(outcome)
+}
+
+/// A chore that ran and found faults has printed them already; one that could not run says why here.
+fn report(outcome: Result<bool>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The Python interpreter that the chores which compare with PyTorch run in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// How a chore is told which Python to use.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The Python interpreter of an environment with torch, torchvision and numpy.
+    #[arg(
+        long = "python",
+        env = "FASTLEARN_PYTHON",
+        default_value = "python3",
+        value_name = "PATH"
+    )]
+    interpreter: PathBuf,
+}
+
+impl Arguments {
+    /// A command that runs `script`.
+    pub fn script(&self, script: &Path) -> Command {
+        let mut command = Command::new(&self.interpreter);
+        command.arg(script);
+        command
+    }
+
+    /// Fails with the remedy where the interpreter lacks one of `modules`.
+    pub fn require(&self, modules: &[&str]) -> Result<()> {
+        let output = Command::new(&self.interpreter)
+            .args(["-c", &format!("import {}", modules.join(", "))])
+            .output()
+            .with_context(|| {
+                format!(
+                    "starting {}; name another Python with --python",
+                    self.interpreter.display()
+                )
+            })?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let reason = said
+                .trim()
+                .lines()
+                .last()
+                .unwrap_or("no reason given")
+                .to_string();
+            bail!(
+                "{} cannot import {} ({reason}); install them there or name another Python with --python",
+                self.interpreter.display(),
+                modules.join(", ")
+            );
+        }
+        Ok(())
+    }
+}
