@@ -1,0 +1,126 @@
+//! Whether two lists of numbers are the same but for rounding.
+
+use tensor_core::DType;
+
+/// How far a result may be from the reference, in units of the element type's epsilon.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// `||found - expected|| <= norm epsilon ||expected||`.
+    pub norm: f64,
+    /// `|found - expected| <= element epsilon (magnitude + |expected|)`, each element.
+    pub element: f64,
+}
+
+impl Bounds {
+    /// Sums in another order, a few roundings each: errors grow with the square root of a sum's
+    /// length and relative to the sum of |a b|, so that some epsilons are enough for thousands of
+    /// terms. One term that is missing or counted twice is at least 1000 times larger.
+    pub const DEFAULT: Bounds = Bounds { norm: 16.0, element: 8.0 };
+}
+
+/// The distance from 1 to the next number.
+pub fn epsilon(dtype: DType) -> f64 {
+    match dtype {
+        DType::F32 => f64::from(f32::EPSILON),
+        DType::Bf16 => 1.0 / 128.0,
+        DType::F64 => f64::EPSILON,
+        DType::U8 | DType::I32 => 0.0,
+    }
+}
+
+/// Checks both bounds; not-a-number must meet not-a-number, an infinity its like.
+pub fn compare(
+    expected: &[f64],
+    magnitude: &[f64],
+    found: &[f64],
+    epsilon: f64,
+    bounds: Bounds,
+) -> Result<(), String> {
+    if expected.len() != found.len() || expected.len() != magnitude.len() {
+        let lengths = (expected.len(), magnitude.len(), found.len());
+        return Err(format!("lengths differ: {lengths:?}"));
+    }
+    let (mut distance, mut length) = (0.0, 0.0);
+    for (i, (&expected, &found)) in expected.iter().zip(found).enumerate() {
+        let same_kind = expected.is_nan() && found.is_nan() || expected == found;
+        if same_kind {
+            length += if expected.is_finite() { expected * expected } else { 0.0 };
+            continue;
+        }
+        let error = (found - expected).abs();
+        let allowed = bounds.element * epsilon * (magnitude[i] + expected.abs());
+        // Written so that not-a-number fails.
+        if !(error <= allowed) || !expected.is_finite() {
+            return Err(format!(
+                "element {i}: {found} instead of {expected}, off by {error:.3e}, allowed {allowed:.3e}"
+            ));
+        }
+        distance += error * error;
+        length += expected * expected;
+    }
+    let (distance, length): (f64, f64) = (f64::sqrt(distance), f64::sqrt(length));
+    if distance > bounds.norm * epsilon * length {
+        let units = distance / (epsilon * length);
+        return Err(format!("the whole is off by {units:.1} epsilons, allowed {}", bounds.norm));
+    }
+    Ok(())
+}
+
+/// Checks that two results are the same bits.
+pub fn same_bits(left: &[f64], right: &[f64]) -> Result<(), String> {
+    if left.len() != right.len() {
+        return Err(format!("lengths differ: {} and {}", left.len(), right.len()));
+    }
+    let pairs = left.iter().zip(right).enumerate();
+    match pairs.into_iter().find(|(_, (left, right))| left.to_bits() != right.to_bits()) {
+        None => Ok(()),
+        Some((i, (left, right))) => Err(format!("element {i}: {left:e} and {right:e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPSILON: f64 = f32::EPSILON as f64;
+
+    fn check(expected: &[f64], found: &[f64]) -> Result<(), String> {
+        let magnitude = vec![1.0; expected.len()];
+        compare(expected, &magnitude, found, EPSILON, Bounds::DEFAULT)
+    }
+
+    #[test]
+    fn one_element_beyond_its_bound_fails() {
+        let expected = vec![1.0; 1000];
+        let mut found = expected.clone();
+        found[700] += 15.0 * EPSILON;
+        assert!(check(&expected, &found).is_ok());
+        found[700] += 2.0 * EPSILON;
+        assert!(check(&expected, &found).is_err_and(|message| message.contains("element 700")));
+    }
+
+    #[test]
+    fn many_small_errors_fail_by_their_norm() {
+        let bounds = Bounds { norm: 1.0, element: 8.0 };
+        let (expected, found) = (vec![1.0; 50], vec![1.0 + 2.0 * EPSILON; 50]);
+        let result = compare(&expected, &expected, &found, EPSILON, bounds);
+        assert!(result.is_err_and(|message| message.contains("the whole")));
+    }
+
+    #[test]
+    fn unwritten_and_invented_not_a_number_fail() {
+        assert!(check(&[1.0, 2.0], &[1.0, f64::NAN]).is_err());
+        assert!(check(&[1.0, f64::NAN], &[1.0, 2.0]).is_err());
+        assert!(check(&[f64::NAN], &[f64::NAN]).is_ok());
+        assert!(check(&[f64::INFINITY], &[1.0]).is_err());
+        assert!(check(&[1.0], &[f64::INFINITY]).is_err());
+        assert!(check(&[1.0], &[1.0, 1.0]).is_err());
+    }
+
+    #[test]
+    fn another_bit_fails() {
+        assert!(same_bits(&[1.0, -0.0], &[1.0, -0.0]).is_ok());
+        assert!(same_bits(&[1.0, -0.0], &[1.0, 0.0]).is_err());
+        assert!(same_bits(&[1.0], &[1.0, 2.0]).is_err());
+    }
+}
