@@ -6,11 +6,13 @@
 use rayon::prelude::*;
 
 use super::Cpu;
-use super::gemm::{Grid, Kernels, OuterProduct, PanelSource, RowProduct, Window, outer_workspace, panels_len};
+use super::gemm::{
+    Grid, Kernels, OuterProduct, PanelSource, RowProduct, Window, outer_workspace, panels_len,
+};
 use crate::Result;
+use crate::backend::Plan;
 use crate::backend::matmul::{MatmulKernels, MatmulShape};
 use crate::backend::norm::NormShape;
-use crate::backend::Plan;
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
 
 const ROW_PRODUCT: &str = "row_product";
@@ -159,4 +161,74 @@ fn add_bias(bias: &[f32], product: &mut [f32]) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::CpuOptions;
+    use crate::{DType, InstructionSet};
+
+    fn slice(elements: &[f32]) -> Slice<'_> {
+        // SAFETY: borrowed for as long as the slice lives.
+        unsafe { Slice::from_raw(elements.as_ptr() as u64, elements.len(), DType::F32, true) }
+    }
+
+    fn slice_mut(elements: &mut [f32]) -> SliceMut<'_> {
+        // SAFETY: borrowed mutably for as long as the slice lives.
+        unsafe {
+            SliceMut::from_raw(elements.as_mut_ptr() as u64, elements.len(), DType::F32, true)
+        }
+    }
+
+    /// Small whole numbers, of which every sum here is exact.
+    fn numbers(seed: usize, len: usize) -> Vec<f32> {
+        (0..len).map(|index| ((index * 7 + seed) * 2_654_435 % 17) as f32 - 8.0).collect()
+    }
+
+    /// Where element `(row, column)` lies.
+    fn at(columns: usize, rows: usize, transposed: bool, row: usize, column: usize) -> usize {
+        if transposed { column * rows + row } else { row * columns + column }
+    }
+
+    fn check(cpu: &Cpu, shape: MatmulShape, with_bias: bool, mode: WriteMode) {
+        let MatmulShape { m, n, k, transpose_left, transpose_right } = shape;
+        let (left, right, bias) = (numbers(1, m * k), numbers(2, k * n), numbers(3, n));
+        let (mut product, mut expected) = match mode {
+            WriteMode::Write => (vec![f32::NAN; m * n], vec![0.0; m * n]),
+            WriteMode::Accumulate => (numbers(4, m * n), numbers(4, m * n)),
+        };
+        for (index, expected) in expected.iter_mut().enumerate() {
+            let (row, column) = (index / n, index % n);
+            for depth in 0..k {
+                let left = left[at(k, m, transpose_left, row, depth)];
+                *expected += left * right[at(n, k, transpose_right, depth, column)];
+            }
+            *expected += if with_bias { bias[column] } else { 0.0 };
+        }
+        let plan = &cpu.matmul_plans(&shape)[0];
+        let mut workspace = vec![f32::NAN; plan.workspace];
+        let (workspace, bias) = (slice_mut(&mut workspace), with_bias.then(|| slice(&bias)));
+        let destination = Destination { slice: slice_mut(&mut product), mode };
+        cpu.matmul(plan, &shape, slice(&left), slice(&right), bias, workspace, destination)
+            .expect("legal plan");
+        assert_eq!(product, expected, "{shape} {mode:?}");
+    }
+
+    #[test]
+    fn every_form_is_exact_on_whole_numbers() {
+        for instruction_set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            let options = CpuOptions { threads: Some(2), instruction_set: Some(instruction_set) };
+            let cpu = Cpu::new(options).expect("an available instruction set");
+            for [m, n, k] in [[1, 1, 1], [5, 2, 70], [32, 37, 129], [100, 33, 1000], [70, 300, 0]] {
+                for sides in 0..4 {
+                    let (transpose_left, transpose_right) = (sides & 1 == 1, sides & 2 == 2);
+                    let shape = MatmulShape { m, n, k, transpose_left, transpose_right };
+                    check(&cpu, shape, false, WriteMode::Write);
+                    check(&cpu, shape, true, WriteMode::Write);
+                    check(&cpu, shape, false, WriteMode::Accumulate);
+                }
+            }
+        }
+    }
 }

@@ -33,6 +33,9 @@ pub(super) trait Vector: Copy {
 
     /// Lane by lane `self + left * right`.
     unsafe fn add_product(self, left: Self, right: Self) -> Self;
+
+    /// Asks for the cache line at `address`, which may be anywhere.
+    unsafe fn prefetch(address: *const f32);
 }
 
 /// Eight lanes in plain Rust, for every processor.
@@ -88,6 +91,9 @@ impl Vector for Portable {
         // Not `f32::mul_add`: without the instruction that is a library call a lane.
         Portable(std::array::from_fn(|lane| self.0[lane] + left.0[lane] * right.0[lane]))
     }
+
+    #[inline(always)]
+    unsafe fn prefetch(_address: *const f32) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -167,6 +173,12 @@ mod x86 {
             // SAFETY: as said above the implementation.
             Avx2(unsafe { _mm256_fmadd_ps(left.0, right.0, self.0) })
         }
+
+        #[inline(always)]
+        unsafe fn prefetch(address: *const f32) {
+            // SAFETY: a hint, which never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+        }
     }
 
     /// Sixteen lanes.
@@ -224,6 +236,12 @@ mod x86 {
         unsafe fn add_product(self, left: Self, right: Self) -> Self {
             // SAFETY: as said above the implementation.
             Avx512(unsafe { _mm512_fmadd_ps(left.0, right.0, self.0) })
+        }
+
+        #[inline(always)]
+        unsafe fn prefetch(address: *const f32) {
+            // SAFETY: a hint, which never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
         }
     }
 }

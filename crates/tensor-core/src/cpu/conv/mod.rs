@@ -13,13 +13,14 @@ mod weight_gradient;
 mod tests;
 
 use super::Cpu;
-use super::gemm::{Kernels, RowProduct};
+use super::gemm::{FinishPart, Kernels, RowProduct, SharedTarget, Window};
+use super::norm::part_statistics;
 use crate::Result;
+use crate::backend::Plan;
 use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
 use crate::backend::norm::NormShape;
-use crate::backend::{Plan, conv};
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
-use term::Term;
+use term::{Slices, Term};
 
 const IMPLICIT: &str = "implicit";
 const PADDED_ROWS: &str = "padded_rows";
@@ -48,7 +49,8 @@ impl ConvKernels for Cpu {
                 workspace,
                 prepared: terms.iter().map(|term| term.panels_len(kernels)).sum(),
                 fuses_input: false,
-                fuses_statistics: false,
+                fuses_statistics: direction == ConvDirection::Forward
+                    && Slices::new(shape).count == 1,
                 flops: shape.flops(),
                 bytes: shape.bytes(size_of::<f32>()),
             }
@@ -99,8 +101,9 @@ impl ConvKernels for Cpu {
         let ConvInput::Plain(input) = input else {
             unreachable!("no plan of this backend says `fuses_input`");
         };
-        let ConvOutput::Plain(output) = output else {
-            unreachable!("no plan of this backend says `fuses_statistics`");
+        let (output, partials) = match output {
+            ConvOutput::Plain(output) => (output, None),
+            ConvOutput::WithStatistics { output, partials } => (output, Some(partials)),
         };
         let padded = plan.variant == PADDED_ROWS;
         let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
@@ -113,8 +116,18 @@ impl ConvKernels for Cpu {
                 workspace.fill(0.0);
                 (input, &*workspace)
             };
-            let operands = Operands { source, zeros, panels: weights.host(), mode: WriteMode::Write };
-            self.run_terms(&terms, operands, output.host());
+            let operands =
+                Operands { source, zeros, panels: weights.host(), mode: WriteMode::Write };
+            let Some(partials) = partials else {
+                return self.run_terms(&terms, operands, output.host(), None);
+            };
+            let partials = SharedTarget::new(partials.host());
+            let statistics = |part: usize, rows: &[f32]| {
+                // SAFETY: every part is finished once, and its partial statistics are its own.
+                let partial = unsafe { partials.range(part * 3 * shape.k, 3 * shape.k) };
+                part_statistics(self.instruction_set, rows, shape.k, partial);
+            };
+            self.run_terms(&terms, operands, output.host(), Some(&statistics));
         });
         Ok(())
     }
@@ -135,7 +148,7 @@ impl ConvKernels for Cpu {
             zeros.fill(0.0);
             let source = output_gradient.host();
             let operands = Operands { source, zeros, panels: weights.host(), mode };
-            self.run_terms(&terms, operands, slice.host());
+            self.run_terms(&terms, operands, slice.host(), None);
         });
         Ok(())
     }
@@ -183,12 +196,21 @@ struct Operands<'a> {
 }
 
 impl Cpu {
-    fn run_terms(&self, terms: &[Term], operands: Operands, target: &mut [f32]) {
+    /// Computes all terms, in parts that are those of batch norm's statistics; `finish` as in
+    /// [`RowProduct::run`].
+    fn run_terms(
+        &self,
+        terms: &[Term],
+        operands: Operands,
+        target: &mut [f32],
+        finish: Option<FinishPart>,
+    ) {
         let kernels = Kernels::of(self.instruction_set);
         let mut panels = operands.panels;
         for term in terms {
             let term_panels = panels.split_off(..term.panels_len(kernels)).unwrap_or_default();
-            let nothing_to_add = operands.mode == WriteMode::Accumulate && term.window.taps.is_empty();
+            let nothing_to_add =
+                operands.mode == WriteMode::Accumulate && term.window.taps.is_empty();
             if nothing_to_add {
                 continue;
             }
@@ -204,13 +226,13 @@ impl Cpu {
                 mode: operands.mode,
                 part_rows: shape.part_rows(),
             };
-            product.run(kernels, target, None);
+            product.run(kernels, target, finish);
         }
     }
 }
 
 /// The window through which both the forward pass and the weight gradient read the input, or its
 /// padded copy.
-fn input_window(shape: &conv::ConvShape, padded: bool) -> super::gemm::Window {
+fn input_window(shape: &ConvShape, padded: bool) -> Window {
     if padded { padded::window(shape) } else { term::input_window(shape) }
 }

@@ -1,8 +1,8 @@
 //! Every plan of every direction against plain loops in f64, on every instruction set, and the same
 //! bits on any number of threads.
 
-use crate::backend::Plan;
 use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
+use crate::backend::{NormKernels, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
 use crate::{DType, InstructionSet};
@@ -32,8 +32,7 @@ fn numbers(seed: u64, len: usize) -> Vec<f32> {
 }
 
 fn cpu(instruction_set: InstructionSet, threads: usize) -> Cpu {
-    let options =
-        CpuOptions { threads: Some(threads), instruction_set: Some(instruction_set) };
+    let options = CpuOptions { threads: Some(threads), instruction_set: Some(instruction_set) };
     Cpu::new(options).expect("an available instruction set")
 }
 
@@ -121,7 +120,8 @@ impl Case {
             sums[target][1] += product.abs();
         };
         for row in 0..shape.output_rows() {
-            let (n, p, q) = (row / (shape.p() * shape.q()), row / shape.q() % shape.p(), row % shape.q());
+            let (n, p, q) =
+                (row / (shape.p() * shape.q()), row / shape.q() % shape.p(), row % shape.q());
             for k in 0..shape.k {
                 let output = row * shape.k + k;
                 for tap in 0..shape.r * shape.s {
@@ -134,7 +134,8 @@ impl Case {
                         let channel = k / shape.group_k() * shape.group_c() + c;
                         let input = ((n * shape.h + h) * shape.w + w) * shape.c + channel;
                         let weight = (k * shape.r * shape.s + tap) * shape.group_c() + c;
-                        let [x, y, f] = [self.input[input], self.output[output], self.weights[weight]];
+                        let [x, y, f] =
+                            [self.input[input], self.output[output], self.weights[weight]];
                         match self.direction {
                             ConvDirection::Forward => add(output, x, f),
                             ConvDirection::InputGradient => add(input, y, f),
@@ -227,6 +228,40 @@ fn the_number_of_threads_changes_no_bit() {
                 let found = case.run(&cpu, &plan, WriteMode::Write);
                 let same = found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
                 assert!(same, "{} {direction:?} on {threads} threads", plan.variant);
+            }
+        }
+    }
+}
+
+#[test]
+fn fused_statistics_have_the_bits_of_separate_ones() {
+    let shapes = [shape(3, [21, 22], 10, 70, [3, 3]), shape(1, [5, 5], 100, 300, [1, 1])];
+    for instruction_set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let cpu = cpu(instruction_set, 2);
+        for shape in shapes {
+            let case = Case::new(shape, ConvDirection::Forward);
+            let norm = shape.output_norm();
+            for plan in cpu.conv_plans(&shape, ConvDirection::Forward) {
+                assert!(plan.fuses_statistics, "{}", plan.variant);
+                let expected_output = case.run(&cpu, &plan, WriteMode::Write);
+                let mut expected = vec![f32::NAN; norm.partials_len()];
+                cpu.norm_statistics(&norm, slice(&expected_output), slice_mut(&mut expected))
+                    .expect("fitting lengths");
+
+                let mut prepared = vec![f32::NAN; plan.prepared];
+                case.prepare(&cpu, &plan, &mut prepared);
+                let mut workspace = vec![f32::NAN; plan.workspace];
+                let mut output = vec![f32::NAN; shape.output_len()];
+                let mut partials = vec![f32::NAN; norm.partials_len()];
+                let (input, prepared) = (ConvInput::Plain(slice(&case.input)), slice(&prepared));
+                let both = ConvOutput::WithStatistics {
+                    output: slice_mut(&mut output),
+                    partials: slice_mut(&mut partials),
+                };
+                cpu.conv_forward(&plan, &shape, input, prepared, slice_mut(&mut workspace), both)
+                    .expect("legal plan");
+                assert_eq!(output, expected_output, "{instruction_set} {}", plan.variant);
+                assert_eq!(partials, expected, "{instruction_set} {}", plan.variant);
             }
         }
     }

@@ -83,7 +83,8 @@ fn take_diagonal(
     mode: WriteMode,
 ) {
     let (taps, group_c) = (shape.r * shape.s, shape.group_c());
-    let rows = target.par_chunks_exact_mut(taps * group_c).zip(dense.par_chunks_exact(taps * slices.c));
+    let rows =
+        target.par_chunks_exact_mut(taps * group_c).zip(dense.par_chunks_exact(taps * slices.c));
     rows.enumerate().for_each(|(k, (target, dense))| {
         let first = k / shape.group_k() * group_c;
         for (target, dense) in target.chunks_exact_mut(group_c).zip(dense.chunks_exact(slices.c)) {

@@ -14,7 +14,7 @@ mod window;
 
 pub(super) use outer::{OuterProduct, outer_workspace};
 pub(super) use panels::{PanelSource, panels_len};
-pub(super) use rows::RowProduct;
+pub(super) use rows::{FinishPart, RowProduct};
 pub(super) use tile::Kernels;
 pub(super) use window::{Grid, Window};
 

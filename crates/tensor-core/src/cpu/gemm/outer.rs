@@ -12,17 +12,16 @@ use rayon::prelude::*;
 
 use super::super::InstructionSet;
 use super::super::vector::dispatch;
-use super::tile::{OuterTile, PackLeft};
-use super::window::Pixel;
+use super::tile::{OuterTile, PackLeft, PackRight};
 use super::{Kernels, SharedTarget, Window};
 use crate::memory::WriteMode;
 
 /// Pixels whose packed columns stay in the first-level cache.
-const CHUNK: usize = 192;
+const CHUNK: usize = 384;
 /// Panels whose packed pixels stay in the second-level cache.
 const BLOCK_PANELS: usize = 2;
 /// Rows whose packed pixels stay in the second-level cache.
-const BLOCK_ROWS: usize = 520;
+const BLOCK_ROWS: usize = 260;
 /// With fewer tasks than this, pixels are split as well.
 const ENOUGH_TASKS: usize = 32;
 /// Elements of partial sums beyond which pixels are not split further.
@@ -67,7 +66,7 @@ impl Cut {
         let part_pixels = pixels.div_ceil(parts).next_multiple_of(CHUNK);
         Cut {
             part_pixels,
-            parts: pixels.div_ceil(part_pixels).max(1),
+            parts: pixels.div_ceil(part_pixels),
             block_rows,
             row_blocks: rows.div_ceil(block_rows),
             block_columns,
@@ -84,7 +83,7 @@ pub(in crate::cpu) fn outer_workspace(
     columns: usize,
     taps: usize,
 ) -> usize {
-    if rows * columns * taps == 0 {
+    if pixels * rows * columns * taps == 0 {
         return 0;
     }
     let parts = Cut::new(kernels, pixels, rows, columns, taps).parts;
@@ -115,6 +114,12 @@ impl OuterProduct<'_> {
         }
         let kernels = Kernels::of(instruction_set);
         let pixels = self.window.pixels();
+        if pixels == 0 {
+            if mode == WriteMode::Write {
+                target.fill(0.0);
+            }
+            return;
+        }
         let cut = Cut::new(kernels, pixels, self.rows, self.columns, self.window.taps.len());
         if cut.parts == 1 {
             self.blocks(kernels, &cut, SharedTarget::new(target), mode == WriteMode::Accumulate);
@@ -176,8 +181,7 @@ impl Block<'_> {
         }
         let (left, right) = packed[..left_len + right_len].split_at_mut(left_len);
         let mut accumulate = accumulate;
-        // With no pixels at all the sums are zero and still have to be written.
-        for first in (pixels.start..pixels.end.max(pixels.start + 1)).step_by(CHUNK) {
+        for first in pixels.clone().step_by(CHUNK) {
             let count = CHUNK.min(pixels.end - first);
             self.pack_left(first, count, left);
             for tap in 0..self.product.window.taps.len() {
@@ -196,8 +200,10 @@ impl Block<'_> {
         for (row, packed) in tiles.zip(packed.chunks_exact_mut(tile_rows * CHUNK)) {
             let columns = tile_rows.min(self.rows.end - row);
             let begin = first * product.left_stride + product.left_offset + row;
-            let source = if count == 0 { &[] } else { &product.left[begin..] };
-            debug_assert!(count == 0 || source.len() >= (count - 1) * product.left_stride + columns);
+            let source = &product.left[begin..];
+            debug_assert!(
+                count == 0 || source.len() >= (count - 1) * product.left_stride + columns
+            );
             let pack = PackLeft {
                 source: source.as_ptr(),
                 source_stride: product.left_stride,
@@ -215,22 +221,26 @@ impl Block<'_> {
         let product = self.product;
         let width = self.kernels.columns;
         let tap = product.window.taps[tap];
-        let mut pixel: Pixel = product.window.pixel(first);
-        for index in 0..count {
-            let source = product.window.read(pixel, tap);
-            let source = source.map(|at| &product.source[at..at + product.columns][self.columns.clone()]);
-            for (panel, packed) in packed.chunks_exact_mut(width * CHUNK).enumerate() {
-                let packed = &mut packed[index * width..(index + 1) * width];
-                match source.map(|source| &source[panel * width..]) {
-                    Some(source) if source.len() >= width => packed.copy_from_slice(&source[..width]),
-                    Some(source) => {
-                        packed[..source.len()].copy_from_slice(source);
-                        packed[source.len()..].fill(0.0);
-                    }
-                    None => packed.fill(0.0),
-                }
+        let mut pixel = product.window.pixel(first);
+        let mut sources = [std::ptr::null(); CHUNK];
+        for source in &mut sources[..count] {
+            if let Some(at) = product.window.read(pixel, tap) {
+                *source = product.source[at..at + product.columns].as_ptr();
             }
             pixel = product.window.next(pixel);
+        }
+        for (column, packed) in
+            self.columns.clone().step_by(width).zip(packed.chunks_exact_mut(width * CHUNK))
+        {
+            let pack = PackRight {
+                sources: sources.as_ptr(),
+                first_column: column,
+                pixels: count,
+                columns: width.min(self.columns.end - column),
+                packed: packed.as_mut_ptr(),
+            };
+            // SAFETY: every source has all the product's columns, `packed` has `CHUNK` rows.
+            unsafe { (self.kernels.pack_right)(&pack) };
         }
     }
 
@@ -238,8 +248,12 @@ impl Block<'_> {
         let product = self.product;
         let (tile_rows, width) = (self.kernels.outer_tile_rows, self.kernels.columns);
         let target_stride = product.window.taps.len() * product.columns;
-        for (column, right) in self.columns.clone().step_by(width).zip(right.chunks_exact(width * CHUNK)) {
-            for (row, left) in self.rows.clone().step_by(tile_rows).zip(left.chunks_exact(tile_rows * CHUNK)) {
+        for (column, right) in
+            self.columns.clone().step_by(width).zip(right.chunks_exact(width * CHUNK))
+        {
+            for (row, left) in
+                self.rows.clone().step_by(tile_rows).zip(left.chunks_exact(tile_rows * CHUNK))
+            {
                 let at = row * target_stride + tap * product.columns + column;
                 let tile = OuterTile {
                     left: left.as_ptr(),

@@ -130,7 +130,9 @@ impl Pointers {
         let window = product.window;
         let mut pixel = window.pixel(first);
         for row in 0..self.tile_rows {
-            for (tap, sources) in window.taps.iter().zip(self.sources.chunks_exact_mut(self.tile_rows)) {
+            for (tap, sources) in
+                window.taps.iter().zip(self.sources.chunks_exact_mut(self.tile_rows))
+            {
                 let elements = match window.read(pixel, *tap) {
                     Some(index) => &product.source[index..index + product.depth],
                     None => &product.zeros[..product.depth],

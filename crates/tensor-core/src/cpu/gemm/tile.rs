@@ -53,6 +53,18 @@ pub(super) struct PackLeft {
     pub packed: *mut f32,
 }
 
+/// Rows that are gathered into a panel.
+pub(super) struct PackRight {
+    /// `[pixels]` pointers to rows; null where a row is zero.
+    pub sources: *const *const f32,
+    pub first_column: usize,
+    pub pixels: usize,
+    /// How many columns there are from there; the rest of the panel becomes zero.
+    pub columns: usize,
+    /// `[pixels, panel columns]`.
+    pub packed: *mut f32,
+}
+
 /// The micro-kernels of an instruction set and the sizes of their tiles.
 pub(in crate::cpu) struct Kernels {
     /// Rows of a row tile; divides the 84 that parts of an output are aligned to.
@@ -64,6 +76,7 @@ pub(in crate::cpu) struct Kernels {
     pub(super) row_tile: unsafe fn(&RowTile),
     pub(super) outer_tile: unsafe fn(&OuterTile),
     pub(super) pack_left: unsafe fn(&PackLeft),
+    pub(super) pack_right: unsafe fn(&PackRight),
 }
 
 macro_rules! kernels {
@@ -90,6 +103,12 @@ macro_rules! kernels {
                 unsafe { pack_left::<$outer>(pack) }
             }
 
+            $(#[target_feature(enable = $features)])?
+            unsafe fn right(pack: &PackRight) {
+                // SAFETY: as above.
+                unsafe { pack_right::<$vector, $vectors>(pack) }
+            }
+
             pub(super) static KERNELS: Kernels = Kernels {
                 row_tile_rows: $rows,
                 outer_tile_rows: $outer,
@@ -97,6 +116,7 @@ macro_rules! kernels {
                 row_tile: row,
                 outer_tile: outer,
                 pack_left: left,
+                pack_right: right,
             };
         }
     };
@@ -133,7 +153,8 @@ unsafe fn row_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Ro
         let mut sums = [[V::zero(); VECTORS]; ROWS];
         let mut panel = tile.panel;
         for tap in 0..tile.taps {
-            let sources: [*const f32; ROWS] = tile.sources.add(tap * ROWS).cast::<[_; ROWS]>().read();
+            let sources: [*const f32; ROWS] =
+                tile.sources.add(tap * ROWS).cast::<[_; ROWS]>().read();
             for depth in 0..tile.depth {
                 let right = load_columns::<V, VECTORS>(panel);
                 for row in 0..ROWS {
@@ -161,6 +182,15 @@ unsafe fn outer_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &
     // SAFETY: the caller vouches for the pointers: both sides have `pixels` packed rows.
     unsafe {
         let mut sums = [[V::zero(); VECTORS]; ROWS];
+        if tile.accumulate {
+            // The sums so far are far away and needed at the end.
+            for row in 0..ROWS {
+                let target = tile.target.wrapping_add(row * tile.target_stride);
+                for vector in 0..VECTORS {
+                    V::prefetch(target.wrapping_add(vector * V::LANES));
+                }
+            }
+        }
         let (mut left, mut right) = (tile.left, tile.right);
         for _ in 0..tile.pixels {
             let columns = load_columns::<V, VECTORS>(right);
@@ -236,6 +266,33 @@ unsafe fn pack_left<const ROWS: usize>(pack: &PackLeft) {
                 for row in 0..ROWS {
                     to.add(row).write(if row < pack.columns { *from.add(row) } else { 0.0 });
                 }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// Every source is null or has `columns` floats from `first_column` on, and `pixels` rows of the panel can be written.
+#[inline(always)]
+unsafe fn pack_right<V: Vector, const VECTORS: usize>(pack: &PackRight) {
+    let width = VECTORS * V::LANES;
+    // SAFETY: the caller vouches for both sides.
+    unsafe {
+        for pixel in 0..pack.pixels {
+            let from = *pack.sources.add(pixel);
+            let to = pack.packed.add(pixel * width);
+            let columns = if from.is_null() { 0 } else { pack.columns };
+            let from = from.wrapping_add(pack.first_column);
+            for vector in 0..VECTORS {
+                let first = vector * V::LANES;
+                let lanes = if columns >= first + V::LANES {
+                    V::load(from.add(first))
+                } else if columns > first {
+                    V::load_first(from.add(first), columns - first)
+                } else {
+                    V::zero()
+                };
+                lanes.store(to.add(first));
             }
         }
     }
