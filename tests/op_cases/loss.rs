@@ -128,9 +128,7 @@ impl Case for LossCase {
             rows.map(|row| row.iter().fold(0.0_f64, |most, x| most.max(x.abs().into()))).collect();
         let per_element = |of: &dyn Fn(usize) -> f64| (0..self.n * classes).map(of).collect();
         let relative = |i: usize| 1.0 + largest[i / classes];
-        // Below the smallest normal number of f32 a vector unit may give zero.
-        let tiny = f64::from(f32::MIN_POSITIVE) / f64::from(f32::EPSILON);
-        let probability = |i: usize| expected[2].values[i] * relative(i) + tiny;
+        let probability = |i: usize| expected[2].values[i] * relative(i);
         let share = match self.loss {
             Loss::CrossEntropy => 1.0,
             Loss::BinaryCrossEntropy => 1.0 / classes as f64,

@@ -6,6 +6,7 @@ use tensor_core::memory::Destination;
 use tensor_core::ops::norm::{self, Backward, Factors, NormOptions, Running};
 use tensor_core::{Device, Result, Tensor};
 
+use super::compare::Bounds;
 use super::gradient::Differentiable;
 use super::input::{Draw, Input, absolute_inputs};
 use super::{Case, Output, magnitudes_by_reference, write_and_accumulate, written};
@@ -228,6 +229,13 @@ impl Case for NormCase {
             }
             Part::BackwardApply { batch, relu } => self.run_backward_apply(batch, relu, inputs),
         }
+    }
+
+    fn bounds(&self) -> Bounds {
+        // `x * scale + shift` is a difference of numbers as large as the mean.
+        let cancelled =
+            if let Part::Apply { .. } = self.part { self.mean.abs().into() } else { 0.0 };
+        Bounds { norm: Bounds::DEFAULT.norm + cancelled, ..Bounds::DEFAULT }
     }
 
     fn magnitudes(&self, inputs: &[Input], expected: &[Output]) -> Result<Vec<Vec<f64>>> {

@@ -81,10 +81,7 @@ impl Case for OfOne {
             let summands = |&x: &f32| (scale * f64::from(x)).abs() + shift.abs();
             magnitudes[0] = inputs[0].floats().iter().map(summands).collect();
         }
-        // Below the smallest normal number of f32 a vector unit may give zero.
-        let tiny = f64::from(f32::MIN_POSITIVE) / f64::from(f32::EPSILON);
         magnitudes.extend(gradients);
-        magnitudes.iter_mut().flatten().for_each(|magnitude| *magnitude += tiny);
         Ok(magnitudes)
     }
 }
