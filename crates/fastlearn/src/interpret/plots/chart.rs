@@ -1,0 +1,422 @@
+//! A line chart: a frame with two axes, lines and points in it, marks and a legend.
+
+use plotters_backend::DrawingBackend;
+
+use super::super::drawing::{Align, Canvas, Colour, Rect, Text, ellipsis, palette, text_width};
+use super::super::error::InterpretError;
+use super::axis::Axis;
+
+const TITLE_SIZE: f64 = 17.0;
+const LABEL_SIZE: f64 = 12.0;
+const TICK_SIZE: f64 = 11.5;
+const LEGEND_SIZE: f64 = 12.0;
+/// Room around the frame for titles, ticks and labels.
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 24.0;
+const TOP: f64 = 66.0;
+const BOTTOM: f64 = 56.0;
+/// Distance from a text to what it names.
+const GAP: f64 = 8.0;
+
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Look {
+    Line { width: f64 },
+    Dots,
+    LineAndDots,
+}
+
+/// Points that belong together. Points that are not finite leave a gap.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    /// Name in the legend; none if empty.
+    pub label: String,
+    pub points: Vec<(f64, f64)>,
+    pub colour: Colour,
+    pub look: Look,
+}
+
+/// A point with a name, and a dashed line down to the horizontal axis.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub at: (f64, f64),
+    pub label: String,
+    pub colour: Colour,
+}
+
+/// A vertical line with a name at its upper end.
+#[derive(Clone, Debug)]
+pub(super) struct Divider {
+    pub x: f64,
+    pub label: String,
+}
+
+/// All of a chart but its place.
+#[derive(Clone, Debug)]
+pub(super) struct Chart {
+    pub title: String,
+    /// A second line in a softer tone; none if empty.
+    pub note: String,
+    pub x_label: String,
+    pub y_label: String,
+    pub x: Axis,
+    pub y: Axis,
+    pub series: Vec<Series>,
+    pub marks: Vec<Mark>,
+    pub dividers: Vec<Divider>,
+}
+
+impl Chart {
+    /// Draws the chart into `area`.
+    pub fn draw<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        area: Rect,
+    ) -> Result<(), InterpretError> {
+        let frame = Rect {
+            left: area.left + LEFT,
+            top: area.top + TOP,
+            right: area.right - RIGHT,
+            bottom: area.bottom - BOTTOM,
+        };
+        self.draw_titles(canvas, area, frame)?;
+        self.draw_grid(canvas, area, frame)?;
+        self.draw_dividers(canvas, frame)?;
+        for series in &self.series {
+            self.draw_series(canvas, frame, series)?;
+        }
+        canvas.outline(frame, palette::FRAME, 1.0)?;
+        let mut taken = Vec::new();
+        for mark in &self.marks {
+            self.draw_mark(canvas, frame, mark, &mut taken)?;
+        }
+        Ok(())
+    }
+
+    fn draw_titles<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        area: Rect,
+        frame: Rect,
+    ) -> Result<(), InterpretError> {
+        canvas.text(
+            &self.title,
+            (frame.left, area.top + 22.0),
+            Text::new(TITLE_SIZE).bold(),
+        )?;
+        let second = area.top + 46.0;
+        canvas.text(
+            &self.note,
+            (frame.left, second),
+            Text::new(LEGEND_SIZE).colour(palette::MUTED),
+        )?;
+        let mut right = frame.right;
+        for series in self
+            .series
+            .iter()
+            .rev()
+            .filter(|series| !series.label.is_empty())
+        {
+            canvas.text(
+                &series.label,
+                (right, second),
+                Text::new(LEGEND_SIZE).align(Align::End),
+            )?;
+            right -= text_width(&series.label, LEGEND_SIZE, false) + GAP;
+            draw_swatch(canvas, right, second, series)?;
+            right -= 34.0;
+        }
+        Ok(())
+    }
+
+    fn draw_grid<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        area: Rect,
+        frame: Rect,
+    ) -> Result<(), InterpretError> {
+        let tick_text = Text::new(TICK_SIZE).colour(palette::MUTED);
+        for tick in self.x.ticks(frame.width()) {
+            let x = across(frame, self.x.position(tick.value));
+            canvas.path(&[(x, frame.top), (x, frame.bottom)], palette::GRID, 1.0)?;
+            canvas.text(
+                &tick.label,
+                (x, frame.bottom + 14.0),
+                tick_text.align(Align::Centre),
+            )?;
+        }
+        for tick in self.y.ticks(frame.height() * 1.2) {
+            let y = up(frame, self.y.position(tick.value));
+            canvas.path(&[(frame.left, y), (frame.right, y)], palette::GRID, 1.0)?;
+            canvas.text(
+                &tick.label,
+                (frame.left - GAP, y),
+                tick_text.align(Align::End),
+            )?;
+        }
+        let label = Text::new(LABEL_SIZE).align(Align::Centre);
+        canvas.text(
+            &self.x_label,
+            ((frame.left + frame.right) / 2.0, area.bottom - 18.0),
+            label,
+        )?;
+        canvas.text(
+            &self.y_label,
+            (area.left + 18.0, (frame.top + frame.bottom) / 2.0),
+            label.upright(),
+        )
+    }
+
+    fn draw_dividers<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        frame: Rect,
+    ) -> Result<(), InterpretError> {
+        for (index, divider) in self.dividers.iter().enumerate() {
+            let x = across(frame, self.x.position(divider.x));
+            if x > frame.left + 1.0 {
+                canvas.path(&[(x, frame.top), (x, frame.bottom)], palette::FRAME, 1.0)?;
+            }
+            let next = self
+                .dividers
+                .get(index + 1)
+                .map_or(frame.right, |next| across(frame, self.x.position(next.x)));
+            let room = next - x - 1.5 * GAP;
+            let label = ellipsis(&divider.label, TICK_SIZE, false, room);
+            if label.chars().count() > 1 {
+                let text = Text::new(TICK_SIZE).colour(palette::MUTED);
+                canvas.text(&label, (x + GAP, frame.top + 12.0), text)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_series<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        frame: Rect,
+        series: &Series,
+    ) -> Result<(), InterpretError> {
+        let place = |&(x, y): &(f64, f64)| (self.x.position(x), self.y.position(y));
+        let placed: Vec<_> = series.points.iter().map(place).collect();
+        let to_frame = |&(x, y): &(f64, f64)| (across(frame, x), up(frame, y));
+        let width = match series.look {
+            Look::Line { width } => Some(width),
+            Look::LineAndDots => Some(1.75),
+            Look::Dots => None,
+        };
+        if let Some(width) = width {
+            for run in runs_inside(&placed) {
+                let path: Vec<_> = run.iter().map(to_frame).collect();
+                canvas.path(&path, series.colour, width)?;
+            }
+        }
+        if matches!(series.look, Look::Dots | Look::LineAndDots) {
+            let inside = |&&(x, y): &&(f64, f64)| in_unit(x) && in_unit(y);
+            for point in placed.iter().filter(inside) {
+                draw_dot(canvas, to_frame(point), series.colour)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws a mark; its label goes to the first place beside it that is inside the frame and not taken.
+    fn draw_mark<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        frame: Rect,
+        mark: &Mark,
+        taken: &mut Vec<Rect>,
+    ) -> Result<(), InterpretError> {
+        let (x, y) = (
+            across(frame, self.x.position(mark.at.0)),
+            up(frame, self.y.position(mark.at.1)),
+        );
+        if !(x.is_finite() && y.is_finite()) {
+            return Ok(());
+        }
+        let y = y.clamp(frame.top, frame.bottom);
+        canvas.dashes((x, y), (x, frame.bottom), mark.colour, 1.25)?;
+        draw_dot(canvas, (x, y), mark.colour)?;
+        let width = text_width(&mark.label, LABEL_SIZE, true);
+        let place = label_place(frame, (x, y), width, taken);
+        let backing = Rect {
+            left: place.left - 3.0,
+            right: place.right + 3.0,
+            ..place
+        };
+        canvas.fill(backing, palette::PAPER.opacity(0.85))?;
+        let middle = (place.top + place.bottom) / 2.0;
+        canvas.text(
+            &mark.label,
+            (place.left, middle),
+            Text::new(LABEL_SIZE).bold().colour(mark.colour),
+        )?;
+        taken.push(backing);
+        Ok(())
+    }
+}
+
+/// The first free place for a label of `width` around a point: above right, above left, then higher and higher.
+fn label_place(frame: Rect, (x, y): (f64, f64), width: f64, taken: &[Rect]) -> Rect {
+    const HEIGHT: f64 = 18.0;
+    let box_at = |left: f64, middle: f64| Rect {
+        left,
+        top: middle - HEIGHT / 2.0,
+        right: left + width,
+        bottom: middle + HEIGHT / 2.0,
+    };
+    let lefts = [x + GAP, x - GAP - width];
+    let places =
+        (0..12).flat_map(|row| lefts.map(|left| box_at(left, y - 16.0 - f64::from(row) * HEIGHT)));
+    let fits = |place: &Rect| {
+        place.left >= frame.left + 4.0
+            && place.right <= frame.right - 4.0
+            && place.top >= frame.top + 2.0
+            && !taken.iter().any(|other| overlap(place, other))
+    };
+    let fallback = box_at(
+        (x + GAP)
+            .min(frame.right - width - 4.0)
+            .max(frame.left + 4.0),
+        frame.top + 14.0,
+    );
+    places.into_iter().find(fits).unwrap_or(fallback)
+}
+
+fn overlap(one: &Rect, other: &Rect) -> bool {
+    one.left < other.right
+        && other.left < one.right
+        && one.top < other.bottom
+        && other.top < one.bottom
+}
+
+fn draw_dot<B: DrawingBackend>(
+    canvas: &mut Canvas<B>,
+    at: (f64, f64),
+    colour: Colour,
+) -> Result<(), InterpretError> {
+    canvas.disc(at, 5.0, palette::PAPER)?;
+    canvas.disc(at, 3.5, colour)
+}
+
+fn draw_swatch<B: DrawingBackend>(
+    canvas: &mut Canvas<B>,
+    right: f64,
+    y: f64,
+    series: &Series,
+) -> Result<(), InterpretError> {
+    if series.look != Look::Dots {
+        canvas.path(&[(right - 18.0, y), (right, y)], series.colour, 2.0)?;
+    }
+    if matches!(series.look, Look::Dots | Look::LineAndDots) {
+        draw_dot(canvas, (right - 9.0, y), series.colour)?;
+    }
+    Ok(())
+}
+
+fn across(frame: Rect, position: f64) -> f64 {
+    frame.left + frame.width() * position
+}
+
+fn up(frame: Rect, position: f64) -> f64 {
+    frame.bottom - frame.height() * position
+}
+
+fn in_unit(position: f64) -> bool {
+    (-1e-9..=1.0 + 1e-9).contains(&position)
+}
+
+/// The parts of a line through `points` that lie inside the unit square's height, each as its own line.
+fn runs_inside(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
+    let mut runs: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut open = false;
+    for pair in points.windows(2) {
+        match clipped(pair[0], pair[1]) {
+            Some((from, to)) => {
+                match runs.last_mut() {
+                    Some(run) if open => run.push(to),
+                    _ => runs.push(vec![from, to]),
+                }
+                open = to == pair[1];
+            }
+            None => open = false,
+        }
+    }
+    runs
+}
+
+/// The part of a segment with heights in [0, 1].
+fn clipped(from: (f64, f64), to: (f64, f64)) -> Option<((f64, f64), (f64, f64))> {
+    if ![from.0, from.1, to.0, to.1]
+        .iter()
+        .all(|value| value.is_finite())
+    {
+        return None;
+    }
+    let rise = to.1 - from.1;
+    let (mut start, mut end) = (0.0_f64, 1.0_f64);
+    if rise == 0.0 {
+        if !in_unit(from.1) {
+            return None;
+        }
+    } else {
+        let (a, b) = (-from.1 / rise, (1.0 - from.1) / rise);
+        start = start.max(a.min(b));
+        end = end.min(a.max(b));
+    }
+    let at = |part: f64| {
+        if part == 1.0 {
+            to
+        } else {
+            (from.0 + (to.0 - from.0) * part, from.1 + rise * part)
+        }
+    };
+    (start < end).then(|| (at(start), at(end)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_at_the_frame() {
+        let runs = runs_inside(&[
+            (0.0, 0.5),
+            (0.2, 0.9),
+            (0.4, 1.9),
+            (0.6, 0.9),
+            (0.8, f64::NAN),
+            (0.9, 0.1),
+            (1.0, 0.2),
+        ]);
+        assert_eq!(runs.len(), 3);
+        assert_eq!(runs[0].len(), 3);
+        assert!((runs[0][2].0 - 0.22).abs() < 1e-12 && (runs[0][2].1 - 1.0).abs() < 1e-12);
+        assert!((runs[1][0].0 - 0.58).abs() < 1e-12);
+        assert_eq!(runs[2], [(0.9, 0.1), (1.0, 0.2)]);
+    }
+
+    #[test]
+    fn labels_stay_inside_and_apart() {
+        let frame = Rect {
+            left: 0.0,
+            top: 0.0,
+            right: 300.0,
+            bottom: 200.0,
+        };
+        let mut taken = Vec::new();
+        for point in [(150.0, 100.0), (155.0, 100.0), (295.0, 150.0), (5.0, 3.0)] {
+            let place = label_place(frame, point, 90.0, &taken);
+            assert!(
+                place.left >= 0.0 && place.right <= 300.0 && place.top >= 0.0,
+                "{place:?}"
+            );
+            assert!(
+                !taken.iter().any(|other| overlap(&place, other)),
+                "{place:?}"
+            );
+            taken.push(place);
+        }
+    }
+}

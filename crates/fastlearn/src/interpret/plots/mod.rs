@@ -1,0 +1,13 @@
+//! The plots: line charts of rates, losses and metrics, and the confusion matrix.
+
+mod axis;
+mod chart;
+mod confusion;
+mod finder;
+mod history;
+mod schedule;
+
+pub use confusion::ConfusionPlot;
+pub use finder::{FinderLossPlot, FinderRatePlot};
+pub use history::{HistoryEpoch, HistoryPlot};
+pub use schedule::SchedulePlot;
