@@ -8,7 +8,7 @@ use plotters_backend::DrawingBackend;
 
 use super::drawing::private::Shapes;
 use super::drawing::{
-    Align, Canvas, Colour, FINENESS, Rect, Text, ellipsis, ellipsis_in_middle, encode_png, palette,
+    Align, Canvas, Colour, PIXELS, Rect, Text, ellipsis, ellipsis_in_middle, encode_png, palette,
     rasterise, text_width, write_atomically,
 };
 use super::error::InterpretError;
@@ -177,9 +177,9 @@ impl PictureGrid {
         for (index, tile) in self.tiles.iter().enumerate() {
             let picture = fitted(&tile.picture);
             let (left, top) = self.corner(index);
-            let offset = |side: u32| (SIDE * f64::from(FINENESS) - f64::from(side)) / 2.0;
-            let x = left * f64::from(FINENESS) + offset(picture.width());
-            let y = top * f64::from(FINENESS) + offset(picture.height());
+            let offset = |side: u32| (SIDE * f64::from(PIXELS) - f64::from(side)) / 2.0;
+            let x = left * f64::from(PIXELS) + offset(picture.width());
+            let y = top * f64::from(PIXELS) + offset(picture.height());
             imageops::replace(&mut sheet, &picture, x.round() as i64, y.round() as i64);
         }
         encode_png(&sheet, width, height)
@@ -260,7 +260,7 @@ impl Shapes for Frame<'_> {
 
 /// The picture as large as its square allows.
 fn fitted(picture: &RgbImage) -> RgbImage {
-    let side = SIDE * f64::from(FINENESS);
+    let side = SIDE * f64::from(PIXELS);
     let scale = side / f64::from(picture.width().max(picture.height()));
     let scaled = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     imageops::resize(

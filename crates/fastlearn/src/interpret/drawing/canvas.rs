@@ -10,7 +10,7 @@ use plotters_backend::{
 
 use super::super::error::InterpretError;
 use super::font::{self, FAMILY};
-use super::{Colour, FINENESS, palette};
+use super::{Colour, PIXELS, UNITS, palette};
 
 /// The SVG backend divides a text's size by this to get the font size.
 const BACKEND_TEXT_SIZE: f64 = 1.24;
@@ -101,9 +101,29 @@ impl<B: DrawingBackend> Canvas<B> {
         self.backend.present().map_err(failed)
     }
 
-    /// Fills a rectangle.
+    /// Fills a rectangle, its edges moved to whole pixels.
     pub fn fill(&mut self, rect: Rect, colour: Colour) -> Result<(), InterpretError> {
-        let (from, to) = (fine(rect.left, rect.top), fine(rect.right, rect.bottom));
+        let (from, to) = (pixel(rect.left, rect.top), pixel(rect.right, rect.bottom));
+        self.backend
+            .draw_rect(from, to, &colour.backend(), true)
+            .map_err(failed)
+    }
+
+    /// A sharp line along a row or column of pixels, `width` logical pixels wide.
+    pub fn rule(
+        &mut self,
+        from: (f64, f64),
+        to: (f64, f64),
+        colour: Colour,
+        width: f64,
+    ) -> Result<(), InterpretError> {
+        let thick = (width * f64::from(PIXELS)).round().max(1.0) as i32;
+        let (before, after) = (thick / 2, thick - thick / 2);
+        let moved = |(x, y): BackendCoord, by: i32| (x + by * UNITS as i32, y + by * UNITS as i32);
+        let (from, to) = (
+            moved(pixel(from.0, from.1), -before),
+            moved(pixel(to.0, to.1), after),
+        );
         self.backend
             .draw_rect(from, to, &colour.backend(), true)
             .map_err(failed)
@@ -122,17 +142,10 @@ impl<B: DrawingBackend> Canvas<B> {
             right,
             bottom,
         } = rect;
-        self.path(
-            &[
-                (left, top),
-                (right, top),
-                (right, bottom),
-                (left, bottom),
-                (left, top),
-            ],
-            colour,
-            width,
-        )
+        self.rule((left, top), (right, top), colour, width)?;
+        self.rule((left, bottom), (right, bottom), colour, width)?;
+        self.rule((left, top), (left, bottom), colour, width)?;
+        self.rule((right, top), (right, bottom), colour, width)
     }
 
     /// Joins points by straight lines, `width` logical pixels wide.
@@ -144,30 +157,27 @@ impl<B: DrawingBackend> Canvas<B> {
     ) -> Result<(), InterpretError> {
         let stroke = Stroke {
             colour,
-            width: (width * f64::from(FINENESS)).round().max(1.0) as u32,
+            width: units(width).max(1) as u32,
         };
-        let mut points: Vec<_> = points.iter().map(|&(x, y)| fine(x, y)).collect();
+        let mut points: Vec<_> = points.iter().map(|&(x, y)| (units(x), units(y))).collect();
         points.dedup();
         self.backend.draw_path(points, &stroke).map_err(failed)
     }
 
-    /// A straight line of dashes.
+    /// Dashes straight down from a point to a height.
     pub fn dashes(
         &mut self,
-        from: (f64, f64),
-        to: (f64, f64),
+        (x, top): (f64, f64),
+        bottom: f64,
         colour: Colour,
         width: f64,
     ) -> Result<(), InterpretError> {
         const DASH: f64 = 4.0;
         const GAP: f64 = 3.0;
-        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-        let length = dx.hypot(dy);
-        let at = |along: f64| (from.0 + dx * along / length, from.1 + dy * along / length);
-        let mut along = 0.0;
-        while along < length {
-            self.path(&[at(along), at((along + DASH).min(length))], colour, width)?;
-            along += DASH + GAP;
+        let mut y = top;
+        while y < bottom {
+            self.rule((x, y), (x, (y + DASH - width).min(bottom)), colour, width)?;
+            y += DASH + GAP;
         }
         Ok(())
     }
@@ -179,9 +189,10 @@ impl<B: DrawingBackend> Canvas<B> {
         radius: f64,
         colour: Colour,
     ) -> Result<(), InterpretError> {
-        let radius = (radius * f64::from(FINENESS)).round() as u32;
+        let at = (units(centre.0), units(centre.1));
+        let radius = units(radius).max(1) as u32;
         self.backend
-            .draw_circle(fine(centre.0, centre.1), radius, &colour.backend(), true)
+            .draw_circle(at, radius, &colour.backend(), true)
             .map_err(failed)
     }
 
@@ -189,15 +200,24 @@ impl<B: DrawingBackend> Canvas<B> {
     pub fn text(&mut self, text: &str, at: (f64, f64), style: Text) -> Result<(), InterpretError> {
         // Control characters have no place in an SVG, nor a glyph.
         let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
+        if text.is_empty() {
+            return Ok(());
+        }
         self.backend
-            .draw_text(&text, &style, fine(at.0, at.1))
+            .draw_text(&text, &style, pixel(at.0, at.1))
             .map_err(failed)
     }
 }
 
-fn fine(x: f64, y: f64) -> BackendCoord {
-    let scaled = |length: f64| (length * f64::from(FINENESS)).round() as i32;
-    (scaled(x), scaled(y))
+/// A length in backend units.
+fn units(length: f64) -> i32 {
+    (length * f64::from(PIXELS * UNITS)).round() as i32
+}
+
+/// A position at the nearest corner of a pixel, in backend units.
+fn pixel(x: f64, y: f64) -> BackendCoord {
+    let nearest = |length: f64| (length * f64::from(PIXELS)).round() as i32 * UNITS as i32;
+    (nearest(x), nearest(y))
 }
 
 fn failed<E: std::error::Error + Send + Sync>(error: DrawingErrorKind<E>) -> InterpretError {
@@ -229,7 +249,7 @@ impl BackendTextStyle for Text {
     }
 
     fn size(&self) -> f64 {
-        self.size * f64::from(FINENESS) * BACKEND_TEXT_SIZE
+        self.size * f64::from(PIXELS * UNITS) * BACKEND_TEXT_SIZE
     }
 
     fn transform(&self) -> FontTransform {
@@ -261,17 +281,14 @@ impl BackendTextStyle for Text {
         FontFamily::Name(FAMILY)
     }
 
+    /// Width and font size in picture pixels.
     fn layout_box(&self, text: &str) -> Result<((i32, i32), (i32, i32)), Infallible> {
-        let size = self.size() / BACKEND_TEXT_SIZE;
-        Ok((
-            (0, 0),
-            (
-                font::text_width(text, size, self.bold).ceil() as i32,
-                size.ceil() as i32,
-            ),
-        ))
+        let size = self.size * f64::from(PIXELS);
+        let width = font::text_width(text, size, self.bold);
+        Ok(((0, 0), (width.ceil() as i32, size.ceil() as i32)))
     }
 
+    /// Hands on the letters' pixels, from the start of the baseline in picture pixels.
     fn draw<E, DrawFunc: FnMut(i32, i32, BackendColor) -> Result<(), E>>(
         &self,
         text: &str,
@@ -279,7 +296,7 @@ impl BackendTextStyle for Text {
         mut draw: DrawFunc,
     ) -> Result<Result<(), E>, Infallible> {
         let colour = self.color();
-        for glyph in font::outlines(text, self.size() / BACKEND_TEXT_SIZE, self.bold) {
+        for glyph in font::outlines(text, self.size * f64::from(PIXELS), self.bold) {
             let bounds = glyph.px_bounds();
             let (x0, y0) = (left + bounds.min.x as i32, baseline + bounds.min.y as i32);
             let mut result = Ok(());

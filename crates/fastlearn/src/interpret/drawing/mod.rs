@@ -21,8 +21,10 @@ use raster::Raster;
 
 use super::error::InterpretError;
 
-/// Canvas pixels to a logical pixel: pictures are twice as fine as their nominal size, for dense screens.
-pub(super) const FINENESS: u32 = 2;
+/// Picture pixels to a logical pixel: pictures are twice as fine as their nominal size, for dense screens.
+pub(super) const PIXELS: u32 = 2;
+/// Units of a drawing backend's whole-numbered coordinates to a picture pixel, so that curves come out smooth.
+const UNITS: u32 = 4;
 
 /// Something that can be drawn on a canvas of a size of its own choice.
 ///
@@ -50,13 +52,22 @@ pub trait Drawing: private::Shapes {
     /// # Errors
     /// [`InterpretError::Input`] when the numbers to draw do not fit together.
     fn to_svg(&self) -> Result<String, InterpretError> {
-        let size = self.size();
+        let (width, height) = pixels(self.size());
         let mut svg = String::new();
-        let mut canvas = Canvas::new(SVGBackend::with_string(&mut svg, pixels(size)));
+        let size = (width * UNITS, height * UNITS);
+        let mut canvas = Canvas::new(SVGBackend::with_string(&mut svg, size));
+        let (right, bottom) = (f64::from(width / PIXELS), f64::from(height / PIXELS));
+        let whole = Rect {
+            left: 0.0,
+            top: 0.0,
+            right,
+            bottom,
+        };
+        canvas.fill(whole, palette::PAPER)?;
         self.draw(&mut canvas)?;
         canvas.finish()?;
         drop(canvas);
-        Ok(at_nominal_size(&svg, size))
+        Ok(at_nominal_size(&svg, width, height))
     }
 
     /// Writes the drawing to `path` as its ending, `.png` or `.svg`, says; an existing file is replaced whole or not at all.
@@ -102,19 +113,15 @@ pub(super) fn rasterise<S: private::Shapes + ?Sized>(
     Ok((buffer, width, height))
 }
 
+/// Picture pixels of a size in logical pixels.
 fn pixels((width, height): (f64, f64)) -> (u32, u32) {
-    let fine = |length: f64| (length.ceil() as u32).max(1) * FINENESS;
+    let fine = |length: f64| (length.ceil() as u32).max(1) * PIXELS;
     (fine(width), fine(height))
 }
 
-/// An SVG is drawn in canvas pixels; its width and height are then stated in logical ones.
-fn at_nominal_size(svg: &str, size: (f64, f64)) -> String {
-    let (width, height) = pixels(size);
-    let drawn = format!("width=\"{width}\" height=\"{height}\"");
-    let nominal = format!(
-        "width=\"{}\" height=\"{}\"",
-        width / FINENESS,
-        height / FINENESS
-    );
-    svg.replacen(&drawn, &nominal, 1)
+/// An SVG is drawn in backend units; its width and height are then stated in logical pixels.
+fn at_nominal_size(svg: &str, width: u32, height: u32) -> String {
+    let stated = |width: u32, height: u32| format!("width=\"{width}\" height=\"{height}\"");
+    let nominal = stated(width / PIXELS, height / PIXELS);
+    svg.replacen(&stated(width * UNITS, height * UNITS), &nominal, 1)
 }

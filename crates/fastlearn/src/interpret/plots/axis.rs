@@ -2,6 +2,8 @@
 
 /// Ticks closer than this many logical pixels would crowd.
 const TICK_DISTANCE: f64 = 56.0;
+/// Room beyond the values at each end, in parts of their range.
+const MARGIN: f64 = 0.06;
 
 /// A range of values along a length of the picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +49,7 @@ impl Axis {
         }
     }
 
-    /// A linear axis over the finite values, with a margin of a twentieth, but not below `floor` if no value is.
+    /// A linear axis over the finite values, with a margin, but not below `floor` if no value is.
     pub fn around(values: impl Iterator<Item = f64>, floor: Option<f64>) -> Self {
         let finite = values.filter(|value| value.is_finite());
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -56,7 +58,13 @@ impl Axis {
         if low > high {
             return Self::linear(0.0, 1.0);
         }
-        let margin = (high - low).max(high.abs() * 1e-3) * 0.06;
+        let is_point = high - low <= high.abs() * 1e-6;
+        let margin = MARGIN
+            * if is_point {
+                high.abs().max(1e-3)
+            } else {
+                high - low
+            };
         let lowest = match floor {
             Some(floor) if low >= floor => (low - margin).max(floor),
             _ => low - margin,
@@ -85,8 +93,8 @@ impl Axis {
 
     fn even_ticks(&self, most: f64) -> Vec<Tick> {
         let step = round_step((self.high - self.low) / most);
-        let decimals =
-            (-step.log10().floor()).clamp(0.0, 12.0) as usize + usize::from(is_quarter(step));
+        let places = -step.log10().floor() + if is_quarter(step) { 1.0 } else { 0.0 };
+        let decimals = places.clamp(0.0, 12.0) as usize;
         let slack = step * 1e-6;
         let first = ((self.low - slack) / step).ceil() as i64;
         let last = ((self.high + slack) / step).floor() as i64;

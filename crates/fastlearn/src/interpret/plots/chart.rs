@@ -15,6 +15,8 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 66.0;
 const BOTTOM: f64 = 56.0;
+/// Room for the names of dividers, above the frame.
+const DIVIDER_STRIP: f64 = 20.0;
 /// Distance from a text to what it names.
 const GAP: f64 = 8.0;
 
@@ -42,9 +44,11 @@ pub(super) struct Mark {
     pub at: (f64, f64),
     pub label: String,
     pub colour: Colour,
+    /// The label rather belongs below the point.
+    pub below: bool,
 }
 
-/// A vertical line with a name at its upper end.
+/// A vertical line with a name above its upper end.
 #[derive(Clone, Debug)]
 pub(super) struct Divider {
     pub x: f64,
@@ -75,7 +79,13 @@ impl Chart {
     ) -> Result<(), InterpretError> {
         let frame = Rect {
             left: area.left + LEFT,
-            top: area.top + TOP,
+            top: area.top
+                + TOP
+                + if self.dividers.is_empty() {
+                    0.0
+                } else {
+                    DIVIDER_STRIP
+                },
             right: area.right - RIGHT,
             bottom: area.bottom - BOTTOM,
         };
@@ -138,7 +148,7 @@ impl Chart {
         let tick_text = Text::new(TICK_SIZE).colour(palette::MUTED);
         for tick in self.x.ticks(frame.width()) {
             let x = across(frame, self.x.position(tick.value));
-            canvas.path(&[(x, frame.top), (x, frame.bottom)], palette::GRID, 1.0)?;
+            canvas.rule((x, frame.top), (x, frame.bottom), palette::GRID, 1.0)?;
             canvas.text(
                 &tick.label,
                 (x, frame.bottom + 14.0),
@@ -147,7 +157,7 @@ impl Chart {
         }
         for tick in self.y.ticks(frame.height() * 1.2) {
             let y = up(frame, self.y.position(tick.value));
-            canvas.path(&[(frame.left, y), (frame.right, y)], palette::GRID, 1.0)?;
+            canvas.rule((frame.left, y), (frame.right, y), palette::GRID, 1.0)?;
             canvas.text(
                 &tick.label,
                 (frame.left - GAP, y),
@@ -175,17 +185,17 @@ impl Chart {
         for (index, divider) in self.dividers.iter().enumerate() {
             let x = across(frame, self.x.position(divider.x));
             if x > frame.left + 1.0 {
-                canvas.path(&[(x, frame.top), (x, frame.bottom)], palette::FRAME, 1.0)?;
+                canvas.rule((x, frame.top), (x, frame.bottom), palette::FRAME, 1.0)?;
             }
             let next = self
                 .dividers
                 .get(index + 1)
                 .map_or(frame.right, |next| across(frame, self.x.position(next.x)));
-            let room = next - x - 1.5 * GAP;
+            let room = next - x - GAP;
             let label = ellipsis(&divider.label, TICK_SIZE, false, room);
             if label.chars().count() > 1 {
                 let text = Text::new(TICK_SIZE).colour(palette::MUTED);
-                canvas.text(&label, (x + GAP, frame.top + 12.0), text)?;
+                canvas.text(&label, (x, frame.top - 11.0), text)?;
             }
         }
         Ok(())
@@ -236,10 +246,10 @@ impl Chart {
             return Ok(());
         }
         let y = y.clamp(frame.top, frame.bottom);
-        canvas.dashes((x, y), (x, frame.bottom), mark.colour, 1.25)?;
+        canvas.dashes((x, y), frame.bottom, mark.colour, 1.0)?;
         draw_dot(canvas, (x, y), mark.colour)?;
         let width = text_width(&mark.label, LABEL_SIZE, true);
-        let place = label_place(frame, (x, y), width, taken);
+        let place = label_place(frame, (x, y), width, mark.below, taken);
         let backing = Rect {
             left: place.left - 3.0,
             right: place.right + 3.0,
@@ -257,31 +267,38 @@ impl Chart {
     }
 }
 
-/// The first free place for a label of `width` around a point: above right, above left, then higher and higher.
-fn label_place(frame: Rect, (x, y): (f64, f64), width: f64, taken: &[Rect]) -> Rect {
+/// The first free place for a label of `width` beside a point: on the sides that the curve leaves free, then higher
+/// and higher.
+fn label_place(frame: Rect, (x, y): (f64, f64), width: f64, below: bool, taken: &[Rect]) -> Rect {
     const HEIGHT: f64 = 18.0;
+    const DISTANCE: f64 = 16.0;
     let box_at = |left: f64, middle: f64| Rect {
         left,
         top: middle - HEIGHT / 2.0,
         right: left + width,
         bottom: middle + HEIGHT / 2.0,
     };
-    let lefts = [x + GAP, x - GAP - width];
-    let places =
-        (0..12).flat_map(|row| lefts.map(|left| box_at(left, y - 16.0 - f64::from(row) * HEIGHT)));
+    let (right, left) = (x + GAP, x - GAP - width);
+    let over = |row: i32| y - DISTANCE - f64::from(row) * HEIGHT;
+    let under = |row: i32| y + DISTANCE + f64::from(row) * HEIGHT;
+    // A falling curve leaves room above right and below left, the foot of a valley below it.
+    let first = (0..3).flat_map(|row| match below {
+        true => [(right, under(row)), (left, under(row))],
+        false => [(right, over(row)), (left, under(row))],
+    });
+    let then = (0..12).flat_map(|row| [(right, over(row)), (left, over(row))]);
     let fits = |place: &Rect| {
         place.left >= frame.left + 4.0
             && place.right <= frame.right - 4.0
             && place.top >= frame.top + 2.0
+            && place.bottom <= frame.bottom - 2.0
             && !taken.iter().any(|other| overlap(place, other))
     };
-    let fallback = box_at(
-        (x + GAP)
-            .min(frame.right - width - 4.0)
-            .max(frame.left + 4.0),
-        frame.top + 14.0,
-    );
-    places.into_iter().find(fits).unwrap_or(fallback)
+    let inside = right.min(frame.right - width - 4.0).max(frame.left + 4.0);
+    let mut places = first.chain(then).map(|(left, middle)| box_at(left, middle));
+    places
+        .find(fits)
+        .unwrap_or(box_at(inside, frame.top + 14.0))
 }
 
 fn overlap(one: &Rect, other: &Rect) -> bool {
@@ -407,7 +424,7 @@ mod tests {
         };
         let mut taken = Vec::new();
         for point in [(150.0, 100.0), (155.0, 100.0), (295.0, 150.0), (5.0, 3.0)] {
-            let place = label_place(frame, point, 90.0, &taken);
+            let place = label_place(frame, point, 90.0, false, &taken);
             assert!(
                 place.left >= 0.0 && place.right <= 300.0 && place.top >= 0.0,
                 "{place:?}"

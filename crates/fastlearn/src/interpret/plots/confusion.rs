@@ -4,7 +4,7 @@ use plotters_backend::DrawingBackend;
 
 use super::super::drawing::private::Shapes;
 use super::super::drawing::{
-    Align, Canvas, Colour, FINENESS, Rect, Text, ellipsis, palette, text_width,
+    Align, Canvas, Colour, PIXELS, Rect, Text, ellipsis, palette, text_width,
 };
 use super::super::error::InterpretError;
 use crate::metrics::ConfusionMatrix;
@@ -41,8 +41,7 @@ impl<'a> ConfusionPlot<'a> {
     fn cell(&self) -> f64 {
         let fitting = MATRIX_WIDTH / self.matrix.classes().max(1) as f64;
         // Whole canvas pixels, so that all cells are equal.
-        (fitting.clamp(SMALLEST_CELL, LARGEST_CELL) * f64::from(FINENESS)).floor()
-            / f64::from(FINENESS)
+        (fitting.clamp(SMALLEST_CELL, LARGEST_CELL) * f64::from(PIXELS)).floor() / f64::from(PIXELS)
     }
 
     fn name_size(&self) -> f64 {
@@ -109,7 +108,7 @@ impl<'a> ConfusionPlot<'a> {
         } else if truth == predicted {
             palette::PAPER.towards(palette::BLUE, 0.12 + 0.88 * share)
         } else {
-            palette::PAPER.towards(palette::ORANGE, 0.25 + 0.75 * share.sqrt())
+            palette::PAPER.towards(palette::ORANGE, 0.08 + 0.92 * share.sqrt())
         }
     }
 
@@ -157,13 +156,15 @@ impl<'a> ConfusionPlot<'a> {
         for class in (EVERY..self.matrix.classes()).step_by(EVERY) {
             let along = self.cell() * class as f64;
             let (x, y) = (frame.left + along, frame.top + along);
-            canvas.path(
-                &[(x, frame.top), (x, frame.bottom)],
+            canvas.rule(
+                (x, frame.top),
+                (x, frame.bottom),
                 palette::FRAME.opacity(0.7),
                 0.5,
             )?;
-            canvas.path(
-                &[(frame.left, y), (frame.right, y)],
+            canvas.rule(
+                (frame.left, y),
+                (frame.right, y),
                 palette::FRAME.opacity(0.7),
                 0.5,
             )?;

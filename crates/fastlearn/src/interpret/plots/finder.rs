@@ -17,7 +17,7 @@ const AREA: Rect = Rect {
     bottom: SIZE.1,
 };
 /// Room above the loss before the fall, in parts of the fall: shows the rise and keeps the valley large.
-const HEADROOM: f64 = 0.6;
+const HEADROOM: f64 = 0.4;
 
 /// The rate of each step of a rate-finder run.
 #[derive(Clone, Copy, Debug)]
@@ -147,26 +147,25 @@ fn note(curve: &FinderCurve, suggestion: &Suggestion) -> String {
     }
 }
 
-/// From the lowest smoothed loss to somewhat above the loss before the fall; an exploding end leaves the frame.
+/// The fall with all its batches and the beginning of the rise; an exploding end leaves the frame.
 fn loss_axis(curve: &FinderCurve, suggestion: Option<&Suggestion>) -> Axis {
-    let smoothed = || curve.smoothed.iter().map(|&loss| f64::from(loss));
-    let Some(suggestion) = suggestion else {
-        return Axis::around(smoothed(), None);
+    let pairs = || {
+        curve
+            .smoothed
+            .iter()
+            .zip(&curve.losses)
+            .map(|(&one, &other)| (f64::from(one), f64::from(other)))
     };
-    let bottom = f64::from(curve.smoothed[suggestion.lowest]);
-    let top = smoothed()
-        .take(suggestion.lowest + 1)
-        .fold(bottom, f64::max);
-    let peak = smoothed().fold(top, f64::max);
-    let ceiling = if top > bottom {
-        peak.min(top + HEADROOM * (top - bottom))
-    } else {
-        peak
-    };
-    Axis::around(
-        [bottom - 0.12 * (ceiling - bottom), ceiling].into_iter(),
-        None,
-    )
+    let bottom = pairs().fold(f64::INFINITY, |low, (smoothed, loss)| {
+        low.min(smoothed).min(loss)
+    });
+    let fall = suggestion.map_or(curve.smoothed.len(), |suggestion| suggestion.lowest + 1);
+    let top = pairs()
+        .take(fall)
+        .fold(bottom, |top, (smoothed, loss)| top.max(smoothed).max(loss));
+    let peak = pairs().fold(top, |peak, (smoothed, _)| peak.max(smoothed));
+    let ceiling = peak.min(top + HEADROOM * (top - bottom));
+    Axis::around([bottom, ceiling].into_iter(), None)
 }
 
 fn marks(curve: &FinderCurve, suggestion: &Suggestion) -> Vec<Mark> {
@@ -181,16 +180,19 @@ fn marks(curve: &FinderCurve, suggestion: &Suggestion) -> Vec<Mark> {
         at: (rate, loss_at(curve, suggestion.rate)),
         label: format!("suggested {}", number(rate)),
         colour: palette::GREEN,
+        below: false,
     }];
     marks.extend(suggestion.steepest.map(|index| Mark {
         at: at(index),
         label: format!("steepest {}", number(at(index).0)),
         colour: palette::ORANGE,
+        below: false,
     }));
     marks.push(Mark {
         at: at(suggestion.lowest),
         label: format!("lowest {}", number(at(suggestion.lowest).0)),
         colour: palette::MUTED,
+        below: true,
     });
     // A suggestion may lie below the first rate tried.
     marks.retain(|mark| mark.at.1.is_finite());
