@@ -5,6 +5,8 @@ use plotters_backend::DrawingBackend;
 use super::super::drawing::{Align, Canvas, Colour, Rect, Text, ellipsis, palette, text_width};
 use super::super::error::InterpretError;
 use super::axis::Axis;
+use super::clip::{in_unit, runs_inside};
+use super::label::label_place;
 
 const TITLE_SIZE: f64 = 17.0;
 const LABEL_SIZE: f64 = 12.0;
@@ -267,47 +269,6 @@ impl Chart {
     }
 }
 
-/// The first free place for a label of `width` beside a point: on the sides that the curve leaves free, then higher
-/// and higher.
-fn label_place(frame: Rect, (x, y): (f64, f64), width: f64, below: bool, taken: &[Rect]) -> Rect {
-    const HEIGHT: f64 = 18.0;
-    const DISTANCE: f64 = 16.0;
-    let box_at = |left: f64, middle: f64| Rect {
-        left,
-        top: middle - HEIGHT / 2.0,
-        right: left + width,
-        bottom: middle + HEIGHT / 2.0,
-    };
-    let (right, left) = (x + GAP, x - GAP - width);
-    let over = |row: i32| y - DISTANCE - f64::from(row) * HEIGHT;
-    let under = |row: i32| y + DISTANCE + f64::from(row) * HEIGHT;
-    // A falling curve leaves room above right and below left, the foot of a valley below it.
-    let first = (0..3).flat_map(|row| match below {
-        true => [(right, under(row)), (left, under(row))],
-        false => [(right, over(row)), (left, under(row))],
-    });
-    let then = (0..12).flat_map(|row| [(right, over(row)), (left, over(row))]);
-    let fits = |place: &Rect| {
-        place.left >= frame.left + 4.0
-            && place.right <= frame.right - 4.0
-            && place.top >= frame.top + 2.0
-            && place.bottom <= frame.bottom - 2.0
-            && !taken.iter().any(|other| overlap(place, other))
-    };
-    let inside = right.min(frame.right - width - 4.0).max(frame.left + 4.0);
-    let mut places = first.chain(then).map(|(left, middle)| box_at(left, middle));
-    places
-        .find(fits)
-        .unwrap_or(box_at(inside, frame.top + 14.0))
-}
-
-fn overlap(one: &Rect, other: &Rect) -> bool {
-    one.left < other.right
-        && other.left < one.right
-        && one.top < other.bottom
-        && other.top < one.bottom
-}
-
 fn draw_dot<B: DrawingBackend>(
     canvas: &mut Canvas<B>,
     at: (f64, f64),
@@ -338,102 +299,4 @@ fn across(frame: Rect, position: f64) -> f64 {
 
 fn up(frame: Rect, position: f64) -> f64 {
     frame.bottom - frame.height() * position
-}
-
-fn in_unit(position: f64) -> bool {
-    (-1e-9..=1.0 + 1e-9).contains(&position)
-}
-
-/// The parts of a line through `points` that lie inside the unit square's height, each as its own line.
-fn runs_inside(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
-    let mut runs: Vec<Vec<(f64, f64)>> = Vec::new();
-    let mut open = false;
-    for pair in points.windows(2) {
-        match clipped(pair[0], pair[1]) {
-            Some((from, to)) => {
-                match runs.last_mut() {
-                    Some(run) if open => run.push(to),
-                    _ => runs.push(vec![from, to]),
-                }
-                open = to == pair[1];
-            }
-            None => open = false,
-        }
-    }
-    runs
-}
-
-/// The part of a segment with heights in [0, 1].
-fn clipped(from: (f64, f64), to: (f64, f64)) -> Option<((f64, f64), (f64, f64))> {
-    if ![from.0, from.1, to.0, to.1]
-        .iter()
-        .all(|value| value.is_finite())
-    {
-        return None;
-    }
-    let rise = to.1 - from.1;
-    let (mut start, mut end) = (0.0_f64, 1.0_f64);
-    if rise == 0.0 {
-        if !in_unit(from.1) {
-            return None;
-        }
-    } else {
-        let (a, b) = (-from.1 / rise, (1.0 - from.1) / rise);
-        start = start.max(a.min(b));
-        end = end.min(a.max(b));
-    }
-    let at = |part: f64| {
-        if part == 1.0 {
-            to
-        } else {
-            (from.0 + (to.0 - from.0) * part, from.1 + rise * part)
-        }
-    };
-    (start < end).then(|| (at(start), at(end)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_cut_at_the_frame() {
-        let runs = runs_inside(&[
-            (0.0, 0.5),
-            (0.2, 0.9),
-            (0.4, 1.9),
-            (0.6, 0.9),
-            (0.8, f64::NAN),
-            (0.9, 0.1),
-            (1.0, 0.2),
-        ]);
-        assert_eq!(runs.len(), 3);
-        assert_eq!(runs[0].len(), 3);
-        assert!((runs[0][2].0 - 0.22).abs() < 1e-12 && (runs[0][2].1 - 1.0).abs() < 1e-12);
-        assert!((runs[1][0].0 - 0.58).abs() < 1e-12);
-        assert_eq!(runs[2], [(0.9, 0.1), (1.0, 0.2)]);
-    }
-
-    #[test]
-    fn labels_stay_inside_and_apart() {
-        let frame = Rect {
-            left: 0.0,
-            top: 0.0,
-            right: 300.0,
-            bottom: 200.0,
-        };
-        let mut taken = Vec::new();
-        for point in [(150.0, 100.0), (155.0, 100.0), (295.0, 150.0), (5.0, 3.0)] {
-            let place = label_place(frame, point, 90.0, false, &taken);
-            assert!(
-                place.left >= 0.0 && place.right <= 300.0 && place.top >= 0.0,
-                "{place:?}"
-            );
-            assert!(
-                !taken.iter().any(|other| overlap(&place, other)),
-                "{place:?}"
-            );
-            taken.push(place);
-        }
-    }
 }

@@ -2,9 +2,11 @@
 
 mod axis;
 mod chart;
+mod clip;
 mod confusion;
 mod finder;
 mod history;
+mod label;
 mod schedule;
 
 pub use confusion::ConfusionPlot;
