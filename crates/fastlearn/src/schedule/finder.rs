@@ -19,6 +19,8 @@ const SKIPPED_AT_START: usize = 10;
 const RISE_PART: f64 = 0.05;
 /// The suggestion is the rate at the lowest smoothed loss over this.
 const SUGGESTION_DIVISOR: f32 = 10.0;
+/// A slope reaches this part of the curve to either side.
+const SLOPE_PARTS: usize = 25;
 /// Fewer points than this say nothing.
 const FEWEST_POINTS: usize = 8;
 
@@ -180,12 +182,12 @@ impl FinderCurve {
         index_of_lowest(slopes).filter(|&index| self.slope(index) < 0.0)
     }
 
-    /// Change of the smoothed loss per factor of e in the rate, over the neighbours of a point.
+    /// Change of the smoothed loss per factor of e in the rate, between points a few steps to either side: neighbours
+    /// differ by chance.
     fn slope(&self, index: usize) -> f32 {
-        let (before, after) = (
-            index.saturating_sub(1),
-            (index + 1).min(self.smoothed.len() - 1),
-        );
+        let reach = (self.smoothed.len() / SLOPE_PARTS).max(1);
+        let before = index.saturating_sub(reach);
+        let after = (index + reach).min(self.smoothed.len() - 1);
         let distance = (self.rates[after] / self.rates[before]).ln();
         if distance > 0.0 {
             (self.smoothed[after] - self.smoothed[before]) / distance
