@@ -11,7 +11,9 @@ pub enum Error {
     #[error(transparent)]
     Tensor(#[from] tensor_core::Error),
     /// The gradient of something was asked for that does not depend on anything trainable.
-    #[error("backward: the loss does not depend on any trainable parameter; unfreeze a layer group")]
+    #[error(
+        "backward: the loss does not depend on any trainable parameter; unfreeze a layer group"
+    )]
     NothingToDifferentiate,
     /// Values of another size than the parameter's.
     #[error("parameter `{name}` has {expected} elements, but {found} values were given")]

@@ -102,7 +102,12 @@ impl Tape {
     }
 
     /// Records a function that made `value` from `inputs`, and returns the value as a `Var`.
-    pub fn record(&mut self, value: Tensor, inputs: &[&Var], function: impl Function + 'static) -> Var {
+    pub fn record(
+        &mut self,
+        value: Tensor,
+        inputs: &[&Var],
+        function: impl Function + 'static,
+    ) -> Var {
         let inputs = inputs.iter().map(|input| input.node).collect();
         self.nodes.push(Node { function: Some(Box::new(function)), inputs });
         Var { value, node: Some(self.nodes.len() - 1) }

@@ -1,5 +1,18 @@
-//! Train image classifiers by transfer learning.
+#![doc = include_str!("../README.md")]
 
+pub mod data;
+mod error;
 pub mod interpret;
 pub mod metrics;
+pub mod predict;
 pub mod schedule;
+pub mod train;
+pub mod transforms;
+
+pub use data::ImageData;
+pub use error::{Error, Result};
+pub use models::Arch;
+pub use predict::{Predictions, Predictor};
+pub use tensor_core::Device;
+pub use train::Learner;
+pub use transforms::Transforms;

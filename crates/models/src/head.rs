@@ -2,6 +2,7 @@
 
 use autograd::functions::{self, Norm};
 use autograd::{Result, StoreBuilder, Var};
+use serde::{Deserialize, Serialize};
 use tensor_core::backend::pool::GlobalPool;
 use tensor_core::ops::pointwise::Unary;
 
@@ -10,7 +11,8 @@ use crate::layers::{LinearLayer, declare_norm};
 use crate::{Layer, Pass};
 
 /// How gamma of the head's batch norms begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GammaStart {
     /// At 1, as PyTorch has begun since 1.2.
     #[default]
@@ -20,7 +22,7 @@ pub enum GammaStart {
 }
 
 /// Sizes of the lesson's head.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeadOptions {
     /// Width of each hidden layer.
     pub hidden: Vec<usize>,

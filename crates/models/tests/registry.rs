@@ -11,31 +11,11 @@ use sha2::{Digest, Sha256};
 /// `num_batches_tracked`: torchvision 0.29.2, `resnet101_32x4d` as `ResNet(Bottleneck, [3, 4, 23, 3], groups=32,
 /// width_per_group=4)`.
 const TORCHVISION: [(Arch, usize, &str); 10] = [
-    (
-        Arch::ResNet18,
-        11689512,
-        "d7173cd3f0d31e987165572eb61c1d0e9fe08b82e163911b3786becd7803b12b",
-    ),
-    (
-        Arch::ResNet34,
-        21797672,
-        "fb671cc91bce36a6e6ca974f38ad8f825bab1ddd8cc4df9a69e7cf67bd658d30",
-    ),
-    (
-        Arch::ResNet50,
-        25557032,
-        "a8cc8b0cd128de330c5b836bf53b53ae39c96add3c9688636ba159e4e3765cb3",
-    ),
-    (
-        Arch::ResNet101,
-        44549160,
-        "d6b4f3a496d670e4109d9394cf0ae747a75733c7ede1f40d14c7b9eb93c75ed9",
-    ),
-    (
-        Arch::ResNet152,
-        60192808,
-        "555992c2ec193a786e6542049e72b4c91d00330e65ad6d3d13bd8cae2dd2b3ea",
-    ),
+    (Arch::ResNet18, 11689512, "d7173cd3f0d31e987165572eb61c1d0e9fe08b82e163911b3786becd7803b12b"),
+    (Arch::ResNet34, 21797672, "fb671cc91bce36a6e6ca974f38ad8f825bab1ddd8cc4df9a69e7cf67bd658d30"),
+    (Arch::ResNet50, 25557032, "a8cc8b0cd128de330c5b836bf53b53ae39c96add3c9688636ba159e4e3765cb3"),
+    (Arch::ResNet101, 44549160, "d6b4f3a496d670e4109d9394cf0ae747a75733c7ede1f40d14c7b9eb93c75ed9"),
+    (Arch::ResNet152, 60192808, "555992c2ec193a786e6542049e72b4c91d00330e65ad6d3d13bd8cae2dd2b3ea"),
     (
         Arch::WideResNet50_2,
         68883240,
@@ -81,11 +61,7 @@ fn names_and_shapes_are_torchvisions() {
             .map(|(name, shape)| format!("{name} {shape:?}\n"))
             .collect();
         assert_eq!(sha256(&lines), digest, "{arch}\n{lines}");
-        assert_eq!(
-            architecture.parameter_count(Some(1000)),
-            parameters,
-            "{arch}"
-        );
+        assert_eq!(architecture.parameter_count(Some(1000)), parameters, "{arch}");
         architecture.check().unwrap();
     }
 }
@@ -105,16 +81,10 @@ fn groups_are_cut_after_the_second_stage() {
 #[test]
 fn published_digits_have_the_right_form() {
     let hex = |digits: &str| digits.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
-    for source in Arch::ALL
-        .iter()
-        .flat_map(|arch| arch.architecture().sources.iter())
-    {
+    for source in Arch::ALL.iter().flat_map(|arch| arch.architecture().sources.iter()) {
         let address = &source.address;
         assert!(address.starts_with("https://"), "{address}");
-        assert!(
-            source.size.bytes().is_some() && !source.licence.is_empty(),
-            "{address}"
-        );
+        assert!(source.size.bytes().is_some() && !source.licence.is_empty(), "{address}");
         match (&source.sha256, source.format) {
             (Checksum::Full(digits), WeightFormat::Safetensors) => {
                 assert!(digits.len() == 64 && hex(digits), "{address}");
@@ -140,34 +110,10 @@ fn published_digits_have_the_right_form() {
 fn impossible_rows_are_refused_by_field() {
     let resnet: Architecture = Arch::ResNet18.into();
     let cases = [
-        (
-            Architecture {
-                layers: [2, 0, 2, 2],
-                ..resnet.clone()
-            },
-            "layers",
-        ),
-        (
-            Architecture {
-                stem_width: 0,
-                ..resnet.clone()
-            },
-            "stem_width",
-        ),
-        (
-            Architecture {
-                groups: 32,
-                ..resnet.clone()
-            },
-            "basic blocks",
-        ),
-        (
-            Architecture {
-                stages_in_first_group: 5,
-                ..resnet.clone()
-            },
-            "stages_in_first_group",
-        ),
+        (Architecture { layers: [2, 0, 2, 2], ..resnet.clone() }, "layers"),
+        (Architecture { stem_width: 0, ..resnet.clone() }, "stem_width"),
+        (Architecture { groups: 32, ..resnet.clone() }, "basic blocks"),
+        (Architecture { stages_in_first_group: 5, ..resnet.clone() }, "stages_in_first_group"),
         (
             Architecture {
                 block: BlockKind::Bottleneck,
@@ -181,9 +127,6 @@ fn impossible_rows_are_refused_by_field() {
     ];
     for (row, word) in cases {
         let message = row.check().unwrap_err().to_string();
-        assert!(
-            message.contains(word) && message.contains("resnet18"),
-            "{message}"
-        );
+        assert!(message.contains(word) && message.contains("resnet18"), "{message}");
     }
 }

@@ -11,21 +11,11 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 fn sample() -> StateDict {
     let mut state = StateDict::new();
     let values = vec![1.0, -0.0, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY, 1e-40];
-    state
-        .insert("b.weight", WeightTensor::new(vec![2, 3], values).unwrap())
-        .unwrap();
-    state
-        .insert("a.scalar", WeightTensor::new(vec![], vec![7.5]).unwrap())
-        .unwrap();
-    state
-        .insert("c.empty", WeightTensor::new(vec![0, 4], vec![]).unwrap())
-        .unwrap();
-    state
-        .metadata_mut()
-        .insert("classes".into(), "a \"quoted\" name\nand äöü".into());
-    state
-        .metadata_mut()
-        .insert("arch".into(), "resnet18".into());
+    state.insert("b.weight", WeightTensor::new(vec![2, 3], values).unwrap()).unwrap();
+    state.insert("a.scalar", WeightTensor::new(vec![], vec![7.5]).unwrap()).unwrap();
+    state.insert("c.empty", WeightTensor::new(vec![0, 4], vec![]).unwrap()).unwrap();
+    state.metadata_mut().insert("classes".into(), "a \"quoted\" name\nand äöü".into());
+    state.metadata_mut().insert("arch".into(), "resnet18".into());
     state
 }
 
@@ -40,10 +30,7 @@ fn refusal(bytes: &[u8], name: &str) -> Error {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder, name, bytes);
     let error = StateDict::read(&path).unwrap_err();
-    assert!(
-        error.to_string().contains(path.to_str().unwrap()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     error
 }
 
@@ -63,13 +50,7 @@ fn what_is_written_is_read_back() {
     let back = StateDict::read(&path).unwrap();
     assert_eq!(back, state);
     let bits = |state: &StateDict| -> Vec<u32> {
-        state
-            .get("b.weight")
-            .unwrap()
-            .values
-            .iter()
-            .map(|v| v.to_bits())
-            .collect()
+        state.get("b.weight").unwrap().values.iter().map(|v| v.to_bits()).collect()
     };
     assert_eq!(bits(&back), bits(&state));
     assert_eq!(&StateDict::read_metadata(&path).unwrap(), state.metadata());
@@ -84,10 +65,7 @@ fn the_format_crate_reads_our_file_and_the_bytes_never_change() {
     let bytes = fs::read(&path).unwrap();
     let read = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let weight = read.tensor("b.weight").unwrap();
-    assert_eq!(
-        (weight.dtype(), weight.shape()),
-        (Dtype::F32, [2, 3].as_slice())
-    );
+    assert_eq!((weight.dtype(), weight.shape()), (Dtype::F32, [2, 3].as_slice()));
     assert_eq!(weight.data()[..4], 1.0_f32.to_le_bytes());
     for _ in 0..8 {
         sample().write(&path).unwrap();
@@ -98,14 +76,8 @@ fn the_format_crate_reads_our_file_and_the_bytes_never_change() {
 #[test]
 fn other_element_types_become_f32() {
     let numbers = [0.0, 1.0, -2.5, 65504.0, 6e-8, 1.0 / 3.0];
-    let half: Vec<u8> = numbers
-        .iter()
-        .flat_map(|v| f16::from_f64(*v).to_le_bytes())
-        .collect();
-    let brain: Vec<u8> = numbers
-        .iter()
-        .flat_map(|v| bf16::from_f64(*v).to_le_bytes())
-        .collect();
+    let half: Vec<u8> = numbers.iter().flat_map(|v| f16::from_f64(*v).to_le_bytes()).collect();
+    let brain: Vec<u8> = numbers.iter().flat_map(|v| bf16::from_f64(*v).to_le_bytes()).collect();
     let double: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
     let view = |dtype, bytes| TensorView::new(dtype, vec![6], bytes).unwrap();
     let counter = 123_456_789_i64.to_le_bytes();
@@ -114,10 +86,7 @@ fn other_element_types_become_f32() {
             ("half", view(Dtype::F16, &half)),
             ("brain", view(Dtype::BF16, &brain)),
             ("double", view(Dtype::F64, &double)),
-            (
-                "bn1.num_batches_tracked",
-                TensorView::new(Dtype::I64, vec![], &counter).unwrap(),
-            ),
+            ("bn1.num_batches_tracked", TensorView::new(Dtype::I64, vec![], &counter).unwrap()),
         ],
         None,
     )
@@ -129,28 +98,17 @@ fn other_element_types_become_f32() {
         let values = &state.get(name).unwrap().values;
         for (value, number) in values.iter().zip(numbers) {
             let bound = epsilon * number.abs() + 3e-8;
-            assert!(
-                (f64::from(*value) - number).abs() <= bound,
-                "{name}: {value} for {number}"
-            );
+            assert!((f64::from(*value) - number).abs() <= bound, "{name}: {value} for {number}");
         }
     }
-    assert_eq!(
-        state.get("bn1.num_batches_tracked").unwrap().values,
-        [123_456_789_i64 as f32]
-    );
+    assert_eq!(state.get("bn1.num_batches_tracked").unwrap().values, [123_456_789_i64 as f32]);
 }
 
 #[test]
 fn an_unknown_element_type_is_named() {
-    let bytes = serialize(
-        [(
-            "mask",
-            TensorView::new(Dtype::BOOL, vec![2], &[0, 1]).unwrap(),
-        )],
-        None,
-    )
-    .unwrap();
+    let bytes =
+        serialize([("mask", TensorView::new(Dtype::BOOL, vec![2], &[0, 1]).unwrap())], None)
+            .unwrap();
     let error = refusal(&bytes, "mask.safetensors");
     assert!(
         matches!(&error, Error::UnsupportedElementType { tensor, .. } if tensor == "mask"),
@@ -166,16 +124,10 @@ fn a_file_cut_anywhere_is_refused() {
     let whole = fs::read(&path).unwrap();
     for length in 0..whole.len() {
         let error = refusal(&whole[..length], "cut.safetensors");
-        assert!(
-            matches!(error, Error::CorruptWeights { .. }),
-            "{length}: {error}"
-        );
+        assert!(matches!(error, Error::CorruptWeights { .. }), "{length}: {error}");
     }
     let error = refusal(&[whole.as_slice(), &[0]].concat(), "long.safetensors");
-    assert!(
-        error.to_string().contains("copy or download it again"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("copy or download it again"), "{error}");
 }
 
 #[test]
@@ -201,10 +153,8 @@ fn no_changed_byte_of_the_header_brings_it_down() {
 #[test]
 fn sizes_that_lie_are_refused_before_memory_is_taken() {
     let huge = u64::MAX.to_le_bytes();
-    let overflow = format!(
-        r#"{{"a":{{"dtype":"F32","shape":[{0},{0}],"data_offsets":[0,8]}}}}"#,
-        usize::MAX
-    );
+    let overflow =
+        format!(r#"{{"a":{{"dtype":"F32","shape":[{0},{0}],"data_offsets":[0,8]}}}}"#, usize::MAX);
     let beyond =
         r#"{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}"#;
     let wrong = r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#;
@@ -229,28 +179,13 @@ fn sizes_that_lie_are_refused_before_memory_is_taken() {
 #[test]
 fn other_formats_are_named_together_with_the_accepted_ones() {
     for (bytes, name, word) in [
-        (
-            b"anything".as_slice(),
-            "resnet18-f37072fd.pth",
-            "a .pth file",
-        ),
-        (
-            b"PK\x03\x04 and the rest of an archive",
-            "renamed.safetensors",
-            "zip",
-        ),
-        (
-            b"\x80\x02}q\x00(X\x06\x00\x00\x00",
-            "renamed.safetensors",
-            "pickle",
-        ),
+        (b"anything".as_slice(), "resnet18-f37072fd.pth", "a .pth file"),
+        (b"PK\x03\x04 and the rest of an archive", "renamed.safetensors", "zip"),
+        (b"\x80\x02}q\x00(X\x06\x00\x00\x00", "renamed.safetensors", "pickle"),
     ] {
         let error = refusal(bytes, name);
         let message = error.to_string();
-        assert!(
-            matches!(error, Error::UnsupportedFormat { .. }),
-            "{message}"
-        );
+        assert!(matches!(error, Error::UnsupportedFormat { .. }), "{message}");
         assert!(
             message.contains(word) && message.contains("safetensors (.safetensors)"),
             "{message}"
@@ -263,20 +198,11 @@ fn a_missing_file_and_an_unwritable_place_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.safetensors");
     let error = StateDict::read(&missing).unwrap_err();
-    assert!(
-        matches!(&error, Error::ReadFile { path, .. } if *path == missing),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::ReadFile { path, .. } if *path == missing), "{error}");
     let below_a_file = file(&folder, "file", b"").join("state.safetensors");
     let error = sample().write(&below_a_file).unwrap_err();
-    assert!(
-        matches!(&error, Error::WriteFile { path, .. } if *path == below_a_file),
-        "{error}"
-    );
-    assert!(
-        error.to_string().contains(below_a_file.to_str().unwrap()),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::WriteFile { path, .. } if *path == below_a_file), "{error}");
+    assert!(error.to_string().contains(below_a_file.to_str().unwrap()), "{error}");
 }
 
 /// A file of one's own: `FASTLEARN_TEST_RESNET18=FILE cargo test -p models -- --ignored`.
@@ -288,9 +214,7 @@ fn real_resnet18_weights_fit() {
     let path = Path::new(&path);
     let state = StateDict::read(path).unwrap();
     let expected = Arch::ResNet18.architecture().tensor_shapes(None);
-    let report = match_names(&expected, &state)
-        .into_result(path.display().to_string())
-        .unwrap();
+    let report = match_names(&expected, &state).into_result(path.display().to_string()).unwrap();
     assert_eq!(report.matched.len(), expected.len());
     assert!(
         match_names(&Arch::ResNet34.architecture().tensor_shapes(None), &state)

@@ -45,9 +45,6 @@ pub enum InterpretError {
 
 impl InterpretError {
     pub(super) fn input(what: &'static str, reason: impl Into<String>) -> Self {
-        Self::Input {
-            what,
-            reason: reason.into(),
-        }
+        Self::Input { what, reason: reason.into() }
     }
 }

@@ -51,11 +51,7 @@ impl Tile {
         let bytes = pixels.len();
         let fits =
             width > 0 && height > 0 && u64::from(width) * u64::from(height) * 3 == bytes as u64;
-        let picture = if fits {
-            RgbImage::from_raw(width, height, pixels)
-        } else {
-            None
-        };
+        let picture = if fits { RgbImage::from_raw(width, height, pixels) } else { None };
         let wrong = || {
             InterpretError::input(
                 "picture grid",
@@ -63,13 +59,7 @@ impl Tile {
             )
         };
         let picture = picture.ok_or_else(wrong)?;
-        Ok(Self {
-            picture,
-            predicted: None,
-            truth: None,
-            file: None,
-            caption: None,
-        })
+        Ok(Self { picture, predicted: None, truth: None, file: None, caption: None })
     }
 
     /// The predicted class and its probability, the first line.
@@ -106,9 +96,7 @@ impl Tile {
 
     fn lines(&self) -> Vec<(String, Text)> {
         let text = Text::new(CAPTION_SIZE).align(Align::Centre);
-        let muted = Text::new(CAPTION_SIZE - 1.0)
-            .colour(palette::MUTED)
-            .align(Align::Centre);
+        let muted = Text::new(CAPTION_SIZE - 1.0).colour(palette::MUTED).align(Align::Centre);
         let mut lines = Vec::new();
         if let Some((class, probability)) = &self.predicted {
             let percent = format!("  {:.1} %", probability * 100.0);
@@ -117,19 +105,13 @@ impl Tile {
             lines.push((class + &percent, text.bold().colour(self.colour())));
         }
         if let Some(truth) = &self.truth {
-            lines.push((
-                ellipsis(&format!("true: {truth}"), CAPTION_SIZE, false, SIDE),
-                text,
-            ));
+            lines.push((ellipsis(&format!("true: {truth}"), CAPTION_SIZE, false, SIDE), text));
         }
         if let Some(caption) = &self.caption {
             lines.push((ellipsis(caption, CAPTION_SIZE, false, SIDE), text));
         }
         if let Some(file) = &self.file {
-            lines.push((
-                ellipsis_in_middle(file, CAPTION_SIZE - 1.0, false, SIDE),
-                muted,
-            ));
+            lines.push((ellipsis_in_middle(file, CAPTION_SIZE - 1.0, false, SIDE), muted));
         }
         lines
     }
@@ -148,11 +130,7 @@ impl PictureGrid {
     pub fn new(title: impl Into<String>, tiles: Vec<Tile>) -> Self {
         let columns = ((tiles.len() as f64).sqrt().ceil() as usize)
             .clamp(4.min(tiles.len()).max(1), MOST_COLUMNS);
-        Self {
-            title: title.into(),
-            tiles,
-            columns,
-        }
+        Self { title: title.into(), tiles, columns }
     }
 
     /// Sets the number of pictures in a row.
@@ -170,9 +148,8 @@ impl PictureGrid {
             return Err(InterpretError::input("picture grid", "it has no pictures"));
         }
         let (pixels, width, height) = rasterise(&Frame(self))?;
-        let failed = || InterpretError::Draw {
-            reason: format!("no picture of {width} by {height} pixels"),
-        };
+        let failed =
+            || InterpretError::Draw { reason: format!("no picture of {width} by {height} pixels") };
         let mut sheet = RgbImage::from_raw(width, height, pixels).ok_or_else(failed)?;
         for (index, tile) in self.tiles.iter().enumerate() {
             let picture = fitted(&tile.picture);
@@ -190,23 +167,14 @@ impl PictureGrid {
     /// # Errors
     /// [`InterpretError`] naming the path when it does not end in `.png` or cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), InterpretError> {
-        if path
-            .extension()
-            .is_none_or(|ending| !ending.eq_ignore_ascii_case("png"))
-        {
-            return Err(InterpretError::GridFormat {
-                path: path.to_owned(),
-            });
+        if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")) {
+            return Err(InterpretError::GridFormat { path: path.to_owned() });
         }
         write_atomically(path, &self.to_png()?)
     }
 
     fn line_count(&self) -> usize {
-        self.tiles
-            .iter()
-            .map(|tile| tile.lines().len())
-            .max()
-            .unwrap_or(0)
+        self.tiles.iter().map(|tile| tile.lines().len()).max().unwrap_or(0)
     }
 
     fn tile_height(&self) -> f64 {
@@ -216,10 +184,7 @@ impl PictureGrid {
     /// Upper left corner of a picture's square.
     fn corner(&self, index: usize) -> (f64, f64) {
         let (row, column) = (index / self.columns, index % self.columns);
-        (
-            MARGIN + (SIDE + GAP) * column as f64,
-            HEADING + (self.tile_height() + GAP) * row as f64,
-        )
+        (MARGIN + (SIDE + GAP) * column as f64, HEADING + (self.tile_height() + GAP) * row as f64)
     }
 }
 
@@ -230,10 +195,7 @@ impl Shapes for Frame<'_> {
     fn size(&self) -> (f64, f64) {
         let (columns, rows) = (self.0.columns, self.0.tiles.len().div_ceil(self.0.columns));
         let width = 2.0 * MARGIN + (SIDE + GAP) * columns as f64 - GAP;
-        (
-            width,
-            HEADING + (self.0.tile_height() + GAP) * rows as f64 - GAP + MARGIN,
-        )
+        (width, HEADING + (self.0.tile_height() + GAP) * rows as f64 - GAP + MARGIN)
     }
 
     fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), InterpretError> {
@@ -242,12 +204,7 @@ impl Shapes for Frame<'_> {
         canvas.text(&title, (MARGIN, 25.0), Text::new(17.0).bold())?;
         for (index, tile) in self.0.tiles.iter().enumerate() {
             let (left, top) = self.0.corner(index);
-            let square = Rect {
-                left,
-                top,
-                right: left + SIDE,
-                bottom: top + SIDE,
-            };
+            let square = Rect { left, top, right: left + SIDE, bottom: top + SIDE };
             canvas.fill(square, palette::EMPTY)?;
             for (line, (text, style)) in tile.lines().iter().enumerate() {
                 let y = square.bottom + 6.0 + LINE * (line as f64 + 0.5);

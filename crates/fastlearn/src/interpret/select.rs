@@ -18,36 +18,18 @@ use crate::metrics::Scored;
 /// # Ok::<(), fastlearn::metrics::MetricsError>(())
 /// ```
 pub fn most_correct(scored: &Scored, class: Option<usize>, count: usize) -> Vec<usize> {
-    first(
-        scored,
-        class,
-        count,
-        |row| is_hit(scored, row),
-        |row| -scored.probability_of_truth(row),
-    )
+    first(scored, class, count, |row| is_hit(scored, row), |row| -scored.probability_of_truth(row))
 }
 
 /// Rows predicted wrongly, lowest probability of their true class first; only those truly of `class` if one is given.
 pub fn most_incorrect(scored: &Scored, class: Option<usize>, count: usize) -> Vec<usize> {
-    first(
-        scored,
-        class,
-        count,
-        |row| !is_hit(scored, row),
-        |row| scored.probability_of_truth(row),
-    )
+    first(scored, class, count, |row| !is_hit(scored, row), |row| scored.probability_of_truth(row))
 }
 
 /// Rows whose true class has the probability nearest to chance, `1 / classes`; only those of `class` if one is given.
 pub fn most_uncertain(scored: &Scored, class: Option<usize>, count: usize) -> Vec<usize> {
     let chance = 1.0 / scored.classes() as f32;
-    first(
-        scored,
-        class,
-        count,
-        |_| true,
-        |row| (scored.probability_of_truth(row) - chance).abs(),
-    )
+    first(scored, class, count, |_| true, |row| (scored.probability_of_truth(row) - chance).abs())
 }
 
 fn is_hit(scored: &Scored, row: usize) -> bool {
@@ -63,10 +45,7 @@ fn first(
     key: impl Fn(usize) -> f32,
 ) -> Vec<usize> {
     let of_class = |row: &usize| class.is_none_or(|class| scored.labels()[*row] as usize == class);
-    let mut rows: Vec<_> = (0..scored.len())
-        .filter(of_class)
-        .filter(|&row| wanted(row))
-        .collect();
+    let mut rows: Vec<_> = (0..scored.len()).filter(of_class).filter(|&row| wanted(row)).collect();
     rows.sort_by(|&one, &other| key(one).partial_cmp(&key(other)).unwrap_or(Ordering::Equal));
     rows.truncate(count);
     rows

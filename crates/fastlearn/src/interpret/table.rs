@@ -10,25 +10,16 @@ use crate::metrics::ConfusionMatrix;
 /// assert_eq!(table, "class  recall\ncat      0.98\ndogs        1\n");
 /// ```
 pub fn text_table(heading: &[&str], rows: &[Vec<String>]) -> String {
-    let columns = rows
-        .iter()
-        .map(Vec::len)
-        .chain([heading.len()])
-        .max()
-        .unwrap_or(0);
+    let columns = rows.iter().map(Vec::len).chain([heading.len()]).max().unwrap_or(0);
     let cells = |column: usize| {
-        heading.get(column).copied().into_iter().chain(
-            rows.iter()
-                .filter_map(move |row| row.get(column).map(|c| c.as_str())),
-        )
+        heading
+            .get(column)
+            .copied()
+            .into_iter()
+            .chain(rows.iter().filter_map(move |row| row.get(column).map(|c| c.as_str())))
     };
     let widths: Vec<_> = (0..columns)
-        .map(|column| {
-            cells(column)
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
+        .map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
     let heading = heading.iter().map(|cell| cell.to_string()).collect();
@@ -40,14 +31,10 @@ pub fn text_table(heading: &[&str], rows: &[Vec<String>]) -> String {
 
 fn line(cells: &[String], widths: &[usize]) -> String {
     let aligned =
-        cells
-            .iter()
-            .zip(widths)
-            .enumerate()
-            .map(|(column, (cell, &width))| match column {
-                0 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
-            });
+        cells.iter().zip(widths).enumerate().map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
     let line = aligned.collect::<Vec<_>>().join("  ");
     format!("{}\n", line.trim_end())
 }
@@ -55,18 +42,14 @@ fn line(cells: &[String], widths: &[usize]) -> String {
 /// The counts, true classes down and predicted classes across, by the names of the classes. Meant for up to a dozen
 /// classes; beyond, [`mistake_table`] says more.
 pub fn confusion_table(matrix: &ConfusionMatrix, names: &[String]) -> String {
-    let heading: Vec<_> = std::iter::once("true \\ predicted")
-        .chain(names.iter().map(String::as_str))
-        .collect();
+    let heading: Vec<_> =
+        std::iter::once("true \\ predicted").chain(names.iter().map(String::as_str)).collect();
     let row = |truth: usize| {
         let counts =
             (0..matrix.classes()).map(|predicted| matrix.count(truth, predicted).to_string());
         std::iter::once(name(names, truth)).chain(counts).collect()
     };
-    text_table(
-        &heading,
-        &(0..matrix.classes()).map(row).collect::<Vec<_>>(),
-    )
+    text_table(&heading, &(0..matrix.classes()).map(row).collect::<Vec<_>>())
 }
 
 /// The most frequent mistakes, at most `count`.
@@ -89,29 +72,15 @@ pub fn class_table(matrix: &ConfusionMatrix, names: &[String]) -> String {
     let part = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     let row = |(class, score): (usize, crate::metrics::ClassScore)| {
         let support = score.support.to_string();
-        vec![
-            name(names, class),
-            part(score.precision),
-            part(score.recall),
-            part(score.f1),
-            support,
-        ]
+        vec![name(names, class), part(score.precision), part(score.recall), part(score.f1), support]
     };
-    let rows: Vec<_> = matrix
-        .class_scores()
-        .into_iter()
-        .enumerate()
-        .map(row)
-        .collect();
+    let rows: Vec<_> = matrix.class_scores().into_iter().enumerate().map(row).collect();
     text_table(&["class", "precision", "recall", "f1", "pictures"], &rows)
 }
 
 /// A class without a name goes by its number.
 fn name(names: &[String], class: usize) -> String {
-    names
-        .get(class)
-        .cloned()
-        .unwrap_or_else(|| class.to_string())
+    names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
 #[cfg(test)]

@@ -28,11 +28,7 @@ impl Default for SmoothedLoss {
 impl SmoothedLoss {
     /// An average with weight `beta`, in [0, 1), on the past.
     pub fn new(beta: f64) -> Self {
-        Self {
-            beta,
-            biased: 0.0,
-            count: 0,
-        }
+        Self { beta, biased: 0.0, count: 0 }
     }
 
     /// Takes a value in and returns the average.
@@ -69,14 +65,10 @@ mod tests {
         for count in 1..=values.len() {
             let got = average.push(values[count - 1]);
             // The same as a mean with weights .98^age.
-            let weights: Vec<f64> = (0..count)
-                .map(|index| 0.98_f64.powi((count - 1 - index) as i32))
-                .collect();
-            let weighted: f64 = values
-                .iter()
-                .zip(&weights)
-                .map(|(value, weight)| value * weight)
-                .sum();
+            let weights: Vec<f64> =
+                (0..count).map(|index| 0.98_f64.powi((count - 1 - index) as i32)).collect();
+            let weighted: f64 =
+                values.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
             assert!((got - weighted / weights.iter().sum::<f64>()).abs() < 1e-12);
         }
         assert_eq!(average.count(), 8);

@@ -36,10 +36,7 @@ pub struct Mistake {
 impl ConfusionMatrix {
     /// Zeros for `classes` classes.
     pub fn new(classes: usize) -> Self {
-        Self {
-            classes,
-            counts: vec![0; classes * classes],
-        }
+        Self { classes, counts: vec![0; classes * classes] }
     }
 
     /// Counts one row more.
@@ -72,41 +69,27 @@ impl ConfusionMatrix {
 
     /// Rows of class `truth`.
     pub fn support(&self, truth: usize) -> u64 {
-        self.counts[truth * self.classes..(truth + 1) * self.classes]
-            .iter()
-            .sum()
+        self.counts[truth * self.classes..(truth + 1) * self.classes].iter().sum()
     }
 
     /// Rows predicted as `predicted`.
     pub fn predictions(&self, predicted: usize) -> u64 {
-        (0..self.classes)
-            .map(|truth| self.count(truth, predicted))
-            .sum()
+        (0..self.classes).map(|truth| self.count(truth, predicted)).sum()
     }
 
     /// Part of all rows that are on the diagonal; `None` without rows.
     pub fn accuracy(&self) -> Option<f64> {
-        part(
-            (0..self.classes)
-                .map(|class| self.count(class, class))
-                .sum(),
-            self.total(),
-        )
+        part((0..self.classes).map(|class| self.count(class, class)).sum(), self.total())
     }
 
     /// Precision, recall and F1 of every class.
     pub fn class_scores(&self) -> Vec<ClassScore> {
-        (0..self.classes)
-            .map(|class| self.class_score(class))
-            .collect()
+        (0..self.classes).map(|class| self.class_score(class)).collect()
     }
 
     fn class_score(&self, class: usize) -> ClassScore {
-        let (hits, support, predictions) = (
-            self.count(class, class),
-            self.support(class),
-            self.predictions(class),
-        );
+        let (hits, support, predictions) =
+            (self.count(class, class), self.support(class), self.predictions(class));
         ClassScore {
             precision: part(hits, predictions),
             recall: part(hits, support),
@@ -155,22 +138,11 @@ mod tests {
             (None, None, None, 0),
         ];
         for (score, (precision, recall, f1, support)) in scores.iter().zip(expected) {
-            assert_eq!(
-                *score,
-                ClassScore {
-                    precision,
-                    recall,
-                    f1,
-                    support
-                }
-            );
+            assert_eq!(*score, ClassScore { precision, recall, f1, support });
         }
         assert_eq!((matrix.total(), matrix.accuracy()), (20, Some(0.6)));
-        let pairs: Vec<_> = matrix
-            .most_confused()
-            .iter()
-            .map(|m| (m.truth, m.predicted, m.count))
-            .collect();
+        let pairs: Vec<_> =
+            matrix.most_confused().iter().map(|m| (m.truth, m.predicted, m.count)).collect();
         assert_eq!(pairs, [(1, 2, 5), (0, 1, 2), (1, 0, 1)]);
         assert_eq!(ConfusionMatrix::new(2).accuracy(), None);
     }

@@ -23,19 +23,13 @@ pub struct Interval {
 /// ```
 pub fn wilson_interval(successes: u64, cases: u64) -> Interval {
     if cases == 0 {
-        return Interval {
-            low: 0.0,
-            high: 1.0,
-        };
+        return Interval { low: 0.0, high: 1.0 };
     }
     let (n, z2) = (cases as f64, Z_95 * Z_95);
     let p = successes as f64 / n;
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z_95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    Interval {
-        low: (centre - half).max(0.0),
-        high: (centre + half).min(1.0),
-    }
+    Interval { low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
 }
 
 #[cfg(test)]
@@ -54,12 +48,6 @@ mod tests {
                 assert!(distance.abs() < 1e-12, "{successes}/{cases}: {end}");
             }
         }
-        assert_eq!(
-            wilson_interval(0, 0),
-            Interval {
-                low: 0.0,
-                high: 1.0
-            }
-        );
+        assert_eq!(wilson_interval(0, 0), Interval { low: 0.0, high: 1.0 });
     }
 }

@@ -47,30 +47,15 @@ impl<'a> Scored<'a> {
             });
         }
         if let Some(row) = labels.iter().position(|&label| label as usize >= classes) {
-            return Err(MetricsError::Label {
-                row,
-                label: labels[row],
-                classes,
-            });
+            return Err(MetricsError::Label { row, label: labels[row], classes });
         }
         // Softmax in f32 may round a hair above 1.
         let is_probability = |value: f32| (-1e-6..=1.0 + 1e-5).contains(&value);
-        if let Some(index) = probabilities
-            .iter()
-            .position(|&value| !is_probability(value))
-        {
+        if let Some(index) = probabilities.iter().position(|&value| !is_probability(value)) {
             let (row, class) = (index / classes, index % classes);
-            return Err(MetricsError::Probability {
-                row,
-                class,
-                value: probabilities[index],
-            });
+            return Err(MetricsError::Probability { row, class, value: probabilities[index] });
         }
-        Ok(Self {
-            probabilities,
-            classes,
-            labels,
-        })
+        Ok(Self { probabilities, classes, labels })
     }
 
     /// Rows.
@@ -101,13 +86,12 @@ impl<'a> Scored<'a> {
     /// The most probable class of a row; of equals, the first.
     pub fn predicted(&self, row: usize) -> usize {
         let values = self.row(row);
-        (1..values.len()).fold(0, |best, class| {
-            if values[class] > values[best] {
-                class
-            } else {
-                best
-            }
-        })
+        (1..values.len()).fold(
+            0,
+            |best, class| {
+                if values[class] > values[best] { class } else { best }
+            },
+        )
     }
 
     /// The probability a row gives to its true class.
@@ -117,9 +101,7 @@ impl<'a> Scored<'a> {
 
     /// Rows whose most probable class is the true one.
     pub fn correct(&self) -> usize {
-        (0..self.len())
-            .filter(|&row| self.predicted(row) == self.labels[row] as usize)
-            .count()
+        (0..self.len()).filter(|&row| self.predicted(row) == self.labels[row] as usize).count()
     }
 
     /// Part of the rows that are correct, in [0, 1].
@@ -134,9 +116,7 @@ impl<'a> Scored<'a> {
 
     /// Part of the rows whose true class is among the `k` most probable; of equals, earlier classes come first.
     pub fn top_k_accuracy(&self, k: usize) -> f64 {
-        let hits = (0..self.len())
-            .filter(|&row| self.rank_of_truth(row) < k)
-            .count();
+        let hits = (0..self.len()).filter(|&row| self.rank_of_truth(row) < k).count();
         hits as f64 / self.len() as f64
     }
 
@@ -198,11 +178,7 @@ mod tests {
     #[test]
     fn log_loss_clamps_certainty() {
         // -(ln .7 + ln .5 + ln .3 + ln 2^-23 + ln .45) / 5
-        assert!(
-            (scored().log_loss() - 3.798_937_556_3).abs() < 1e-7,
-            "{}",
-            scored().log_loss()
-        );
+        assert!((scored().log_loss() - 3.798_937_556_3).abs() < 1e-7, "{}", scored().log_loss());
         let sure = Scored::new(&[1.0, 0.0], 2, &[0]).expect("valid");
         assert!((sure.log_loss() - PROBABILITY_FLOOR).abs() < 1e-12);
     }
@@ -210,43 +186,25 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let refused = |probabilities: &[f32], classes, labels: &[u32]| {
-            Scored::new(probabilities, classes, labels)
-                .map(|_| ())
-                .expect_err("refused")
+            Scored::new(probabilities, classes, labels).map(|_| ()).expect_err("refused")
         };
         assert_eq!(refused(&[], 2, &[]), MetricsError::Empty);
         assert_eq!(
             refused(&[0.5; 5], 2, &[0, 1]),
-            MetricsError::Shape {
-                values: 5,
-                rows: 2,
-                classes: 2
-            }
+            MetricsError::Shape { values: 5, rows: 2, classes: 2 }
         );
         assert_eq!(
             refused(&[0.5; 4], 2, &[0, 2]),
-            MetricsError::Label {
-                row: 1,
-                label: 2,
-                classes: 2
-            }
+            MetricsError::Label { row: 1, label: 2, classes: 2 }
         );
         assert!(matches!(
             refused(&[0.5, 0.5, 0.5, f32::NAN], 2, &[0, 1]),
-            MetricsError::Probability {
-                row: 1,
-                class: 1,
-                ..
-            }
+            MetricsError::Probability { row: 1, class: 1, .. }
         ));
         // Log-probabilities handed in by mistake.
         assert!(matches!(
             refused(&[-0.1, -2.3], 2, &[0]),
-            MetricsError::Probability {
-                row: 0,
-                class: 0,
-                ..
-            }
+            MetricsError::Probability { row: 0, class: 0, .. }
         ));
     }
 }

@@ -77,18 +77,8 @@ impl Curve {
     fn validate(&self) -> Result<(), ScheduleError> {
         match *self {
             Self::Cosine { from, to } | Self::Linear { from, to } => {
-                check_range(
-                    "a curve's first value",
-                    from,
-                    from >= 0.0,
-                    "finite and at least 0",
-                )?;
-                check_range(
-                    "a curve's last value",
-                    to,
-                    to >= 0.0,
-                    "finite and at least 0",
-                )
+                check_range("a curve's first value", from, from >= 0.0, "finite and at least 0")?;
+                check_range("a curve's last value", to, to >= 0.0, "finite and at least 0")
             }
             Self::Exponential { from, to } => {
                 check_range(
@@ -97,12 +87,7 @@ impl Curve {
                     from > 0.0,
                     "finite and above 0",
                 )?;
-                check_range(
-                    "an exponential curve's last value",
-                    to,
-                    to > 0.0,
-                    "finite and above 0",
-                )
+                check_range("an exponential curve's last value", to, to > 0.0, "finite and above 0")
             }
         }
     }
@@ -135,10 +120,7 @@ impl Sequence {
     /// As [`Sequence::new`], for pieces that are checked elsewhere.
     pub(super) fn of(pieces: impl IntoIterator<Item = (f64, Curve)>) -> Self {
         Self {
-            pieces: pieces
-                .into_iter()
-                .map(|(fraction, curve)| Piece { fraction, curve })
-                .collect(),
+            pieces: pieces.into_iter().map(|(fraction, curve)| Piece { fraction, curve }).collect(),
         }
     }
 

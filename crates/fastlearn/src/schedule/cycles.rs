@@ -36,11 +36,7 @@ fn one() -> usize {
 impl Cycles {
     /// `count` cycles of one epoch each.
     pub fn new(count: usize) -> Self {
-        Self {
-            count,
-            length: 1,
-            multiplier: 1,
-        }
+        Self { count, length: 1, multiplier: 1 }
     }
 
     /// Epochs in the first cycle.
@@ -63,9 +59,7 @@ impl Cycles {
     /// Epochs of all cycles together: `length (multiplier^count - 1) / (multiplier - 1)`, saturating.
     pub fn epochs(&self) -> usize {
         if self.multiplier <= 1 {
-            return self
-                .length
-                .saturating_mul(self.multiplier.saturating_mul(self.count));
+            return self.length.saturating_mul(self.multiplier.saturating_mul(self.count));
         }
         let mut total = 0_usize;
         for length in self.lengths() {
@@ -128,19 +122,11 @@ impl Cycles {
     }
 
     pub(super) fn label(&self) -> String {
-        let cycles = format!(
-            "{} cycle{}",
-            self.count,
-            if self.count == 1 { "" } else { "s" }
-        );
+        let cycles = format!("{} cycle{}", self.count, if self.count == 1 { "" } else { "s" });
         if self.count <= 1 || self.multiplier <= 1 {
             return format!("{cycles} of {}", epochs_label(self.length));
         }
-        let mut lengths: Vec<_> = self
-            .lengths()
-            .take(6)
-            .map(|length| length.to_string())
-            .collect();
+        let mut lengths: Vec<_> = self.lengths().take(6).map(|length| length.to_string()).collect();
         if self.count > lengths.len() {
             lengths.push("...".into());
         }

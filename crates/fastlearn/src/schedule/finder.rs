@@ -189,11 +189,7 @@ impl FinderCurve {
         let before = index.saturating_sub(reach);
         let after = (index + reach).min(self.smoothed.len() - 1);
         let distance = (self.rates[after] / self.rates[before]).ln();
-        if distance > 0.0 {
-            (self.smoothed[after] - self.smoothed[before]) / distance
-        } else {
-            0.0
-        }
+        if distance > 0.0 { (self.smoothed[after] - self.smoothed[before]) / distance } else { 0.0 }
     }
 
     fn reservation(&self, first: usize, lowest: usize) -> Option<Reservation> {
@@ -201,10 +197,7 @@ impl FinderCurve {
         let top = self.smoothed[first..=lowest]
             .iter()
             .fold(bottom, |top, &value| top.max(f64::from(value)));
-        let end = self
-            .smoothed
-            .last()
-            .map_or(bottom, |&value| f64::from(value));
+        let end = self.smoothed.last().map_or(bottom, |&value| f64::from(value));
         let turns_up = self.stopped.is_some() || end - bottom > RISE_PART * (top - bottom);
         if self.smoothed.len() < FEWEST_POINTS {
             Some(Reservation::TooFewPoints)
@@ -276,43 +269,28 @@ mod tests {
         let mut losses = vec![1.0_f32; 12];
         losses.extend([30.0; 5]);
         let curve = FinderCurve::from_losses(&rates, &losses, "g");
-        assert_eq!(
-            (curve.losses.len(), curve.stopped),
-            (13, Some(StopReason::Diverged))
-        );
+        assert_eq!((curve.losses.len(), curve.stopped), (13, Some(StopReason::Diverged)));
     }
 
     #[test]
     fn names_what_speaks_against_it() {
         let falls = run(|rate| 2.0 - rate / (rate + 1.0));
-        assert_eq!(
-            falls.suggest().and_then(|s| s.reservation),
-            Some(Reservation::NeverTurnsUp)
-        );
+        assert_eq!(falls.suggest().and_then(|s| s.reservation), Some(Reservation::NeverTurnsUp));
         let flat = run(|_| 2.0);
-        assert_eq!(
-            flat.suggest().and_then(|s| s.reservation),
-            Some(Reservation::NeverTurnsUp)
-        );
+        assert_eq!(flat.suggest().and_then(|s| s.reservation), Some(Reservation::NeverTurnsUp));
         let rises = run(|rate| 1.0 + rate);
         let suggestion = rises.suggest().expect("points");
         assert_eq!(suggestion.reservation, Some(Reservation::NeverFalls));
         assert_eq!(suggestion.steepest, None);
         let short = FinderCurve::from_losses(&[0.1, 0.2], &[1.0, 0.5], "g");
-        assert_eq!(
-            short.suggest().and_then(|s| s.reservation),
-            Some(Reservation::TooFewPoints)
-        );
+        assert_eq!(short.suggest().and_then(|s| s.reservation), Some(Reservation::TooFewPoints));
     }
 
     #[test]
     fn losses_that_are_not_finite_end_the_run_unrecorded() {
         for bad in [f32::NAN, f32::INFINITY] {
             let none = FinderCurve::from_losses(&[0.1], &[bad], "g");
-            assert_eq!(
-                (none.suggest(), none.stopped),
-                (None, Some(StopReason::NotFinite))
-            );
+            assert_eq!((none.suggest(), none.stopped), (None, Some(StopReason::NotFinite)));
             let one = FinderCurve::from_losses(&[0.1, 0.2], &[1.0, bad], "g");
             assert_eq!(one.suggest().map(|s| s.lowest), Some(0));
         }
@@ -323,9 +301,6 @@ mod tests {
     fn survives_json() {
         let curve = run(|rate| 1.0 + (rate - 0.1).abs());
         let text = serde_json::to_string(&curve).expect("serialises");
-        assert_eq!(
-            serde_json::from_str::<FinderCurve>(&text).expect("deserialises"),
-            curve
-        );
+        assert_eq!(serde_json::from_str::<FinderCurve>(&text).expect("deserialises"), curve);
     }
 }

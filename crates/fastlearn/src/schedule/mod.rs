@@ -90,14 +90,10 @@ impl Schedule {
         let batches = self.epochs().saturating_mul(per_epoch).max(1);
         let batch = batch.min(batches - 1);
         match self {
-            Self::Constant { .. } => Settings {
-                factor: 1.0,
-                momentum: None,
-            },
-            Self::Cycles(cycles) => Settings {
-                factor: cycles.factor(batch, per_epoch) as f32,
-                momentum: None,
-            },
+            Self::Constant { .. } => Settings { factor: 1.0, momentum: None },
+            Self::Cycles(cycles) => {
+                Settings { factor: cycles.factor(batch, per_epoch) as f32, momentum: None }
+            }
             Self::OneCycle(one) => one.phases().at(batch, batches),
             Self::Phased(phased) => phased.at(batch, batches),
         }
@@ -141,13 +137,10 @@ impl Schedule {
             Self::Phased(phased) => phased.validate()?,
         }
         match self.epochs() {
-            0 => Err(ScheduleError::Zero {
-                what: "number of epochs",
-            }),
-            epochs if epochs > MOST_EPOCHS => Err(ScheduleError::TooManyEpochs {
-                epochs,
-                most: MOST_EPOCHS,
-            }),
+            0 => Err(ScheduleError::Zero { what: "number of epochs" }),
+            epochs if epochs > MOST_EPOCHS => {
+                Err(ScheduleError::TooManyEpochs { epochs, most: MOST_EPOCHS })
+            }
             _ => Ok(()),
         }
     }
@@ -203,10 +196,7 @@ impl Phased {
         let position = batch as f64 / batches as f64;
         Settings {
             factor: self.rate.at(position) as f32,
-            momentum: self
-                .momentum
-                .as_ref()
-                .map(|sequence| sequence.at(position) as f32),
+            momentum: self.momentum.as_ref().map(|sequence| sequence.at(position) as f32),
         }
     }
 

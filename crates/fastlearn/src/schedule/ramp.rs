@@ -25,11 +25,7 @@ pub struct Ramp {
 
 impl Default for Ramp {
     fn default() -> Self {
-        Self {
-            start: 1e-5,
-            end: 10.0,
-            steps: 100,
-        }
+        Self { start: 1e-5, end: 10.0, steps: 100 }
     }
 }
 
@@ -45,9 +41,7 @@ impl Ramp {
     /// [`ScheduleError`] naming the number that is zero, not finite or out of order.
     pub fn validate(&self) -> Result<(), ScheduleError> {
         if self.steps == 0 {
-            return Err(ScheduleError::Zero {
-                what: "number of steps",
-            });
+            return Err(ScheduleError::Zero { what: "number of steps" });
         }
         check_range(
             "the rate finder's first rate",

@@ -47,10 +47,7 @@ impl Rates {
             Self::PerGroup(rates) if rates.len() == 1 => vec![rates[0]; groups],
             Self::PerGroup(rates) if rates.len() == groups => rates.clone(),
             Self::PerGroup(rates) => {
-                return Err(ScheduleError::RateCount {
-                    given: rates.len(),
-                    groups,
-                });
+                return Err(ScheduleError::RateCount { given: rates.len(), groups });
             }
             Self::Spread { last, ratio } => {
                 // In f64, so that 1/10 and 1/100 come out as the nearest f32.
@@ -58,14 +55,8 @@ impl Rates {
                 (0..groups).rev().map(|above| rate(above) as f32).collect()
             }
         };
-        match rates
-            .iter()
-            .position(|rate| !rate.is_finite() || *rate < 0.0)
-        {
-            Some(group) => Err(ScheduleError::Rate {
-                group,
-                rate: rates[group],
-            }),
+        match rates.iter().position(|rate| !rate.is_finite() || *rate < 0.0) {
+            Some(group) => Err(ScheduleError::Rate { group, rate: rates[group] }),
             None => Ok(rates),
         }
     }

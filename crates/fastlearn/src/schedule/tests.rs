@@ -6,10 +6,7 @@ fn factors(cycles: Cycles, batches_per_epoch: usize, expected: &[(usize, f64, f6
     let schedule = Schedule::from(cycles);
     for &(batch, value, tolerance) in expected {
         let got = f64::from(schedule.at(batch, batches_per_epoch).factor);
-        assert!(
-            (got - value).abs() <= tolerance,
-            "batch {batch}: {got} against {value}"
-        );
+        assert!((got - value).abs() <= tolerance, "batch {batch}: {got} against {value}");
     }
 }
 
@@ -42,28 +39,16 @@ fn cosine_restarts_are_fastais() {
 
 #[test]
 fn warm_start_lasts_a_twentieth_rounded_up() {
-    for (batches, warm) in [
-        (360, 18),
-        (506, 26),
-        (822, 42),
-        (141, 8),
-        (20, 1),
-        (21, 2),
-        (2, 1),
-    ] {
+    for (batches, warm) in [(360, 18), (506, 26), (822, 42), (141, 8), (20, 1), (21, 2), (2, 1)] {
         let schedule = Schedule::from(Cycles::new(2));
-        let got = (0..2 * batches)
-            .filter(|&batch| schedule.at(batch, batches).factor == 0.01)
-            .count();
+        let got =
+            (0..2 * batches).filter(|&batch| schedule.at(batch, batches).factor == 0.01).count();
         assert_eq!(got, warm, "{batches} batches");
         assert_ne!(schedule.at(warm, batches).factor, 0.01);
     }
     // It follows the first cycle's batches, not the epoch's.
     let long = Schedule::from(Cycles::new(1).length(2));
-    assert_eq!(
-        (long.at(35, 360).factor, long.at(36, 360).factor == 0.01),
-        (0.01, false)
-    );
+    assert_eq!((long.at(35, 360).factor, long.at(36, 360).factor == 0.01), (0.01, false));
 }
 
 #[test]
@@ -73,38 +58,25 @@ fn one_batch_cycles_run_at_the_base_rate() {
         assert_eq!(schedule.at(batch, 1).factor, 1.0);
         assert!(schedule.is_cycle_end(batch));
     }
-    factors(
-        Cycles::new(2).multiplier(2),
-        1,
-        &[(0, 1.0, 0.0), (1, 1.0, 0.0), (2, 0.5, 1e-7)],
-    );
+    factors(Cycles::new(2).multiplier(2), 1, &[(0, 1.0, 0.0), (1, 1.0, 0.0), (2, 0.5, 1e-7)]);
     assert!(schedule.at(0, 0).factor.is_finite());
 }
 
 #[test]
 fn epochs_and_cycles_add_up() {
-    for (count, length, multiplier, epochs) in [
-        (3, 1, 1, 3),
-        (3, 1, 2, 7),
-        (1, 2, 1, 2),
-        (3, 2, 2, 14),
-        (2, 3, 3, 12),
-        (5, 1, 2, 31),
-    ] {
+    for (count, length, multiplier, epochs) in
+        [(3, 1, 1, 3), (3, 1, 2, 7), (1, 2, 1, 2), (3, 2, 2, 14), (2, 3, 3, 12), (5, 1, 2, 31)]
+    {
         let schedule = Schedule::from(Cycles::new(count).length(length).multiplier(multiplier));
         assert_eq!(schedule.epochs(), epochs);
-        let ends = (0..epochs)
-            .filter(|&epoch| schedule.is_cycle_end(epoch))
-            .count();
+        let ends = (0..epochs).filter(|&epoch| schedule.is_cycle_end(epoch)).count();
         assert_eq!(ends, count);
         assert_eq!(schedule.cycle_of(epochs - 1), count - 1);
     }
     let schedule = Schedule::from(Cycles::new(3).multiplier(2));
     let cycles: Vec<_> = (0..9).map(|epoch| schedule.cycle_of(epoch)).collect();
     assert_eq!(cycles, [0, 1, 1, 2, 2, 2, 2, 2, 2]);
-    let ends: Vec<_> = (0..9)
-        .filter(|&epoch| schedule.is_cycle_end(epoch))
-        .collect();
+    let ends: Vec<_> = (0..9).filter(|&epoch| schedule.is_cycle_end(epoch)).collect();
     assert_eq!(ends, [0, 2, 6]);
     assert_eq!(Schedule::from(Cycles::new(3)).cycle_of(10), 2);
 }
@@ -112,20 +84,9 @@ fn epochs_and_cycles_add_up() {
 #[test]
 fn constant_is_constant() {
     let schedule = Schedule::from(5);
-    assert_eq!(
-        schedule.at(999, 7),
-        Settings {
-            factor: 1.0,
-            momentum: None
-        }
-    );
+    assert_eq!(schedule.at(999, 7), Settings { factor: 1.0, momentum: None });
     assert_eq!((schedule.epochs(), schedule.cycle_of(4)), (5, 0));
-    assert_eq!(
-        (0..5)
-            .filter(|&epoch| schedule.is_cycle_end(epoch))
-            .collect::<Vec<_>>(),
-        [4]
-    );
+    assert_eq!((0..5).filter(|&epoch| schedule.is_cycle_end(epoch)).collect::<Vec<_>>(), [4]);
 }
 
 #[test]
@@ -154,31 +115,15 @@ fn triangle_has_two_legs_and_a_tail() {
         (80, 0.1, 0.95),
         (90, 0.0505, 0.95),
     ] {
-        assert!(
-            (at(batch).factor - factor).abs() < 1e-6,
-            "batch {batch}: {}",
-            at(batch).factor
-        );
-        assert!(
-            (at(batch).momentum.unwrap_or(0.0) - momentum).abs() < 1e-6,
-            "batch {batch}"
-        );
+        assert!((at(batch).factor - factor).abs() < 1e-6, "batch {batch}: {}", at(batch).factor);
+        assert!((at(batch).momentum.unwrap_or(0.0) - momentum).abs() < 1e-6, "batch {batch}");
     }
-    assert_eq!(
-        Schedule::from(OneCycle::triangle(1, 10.0, 0.2))
-            .at(3, 100)
-            .momentum,
-        None
-    );
+    assert_eq!(Schedule::from(OneCycle::triangle(1, 10.0, 0.2)).at(3, 100).momentum, None);
 }
 
 #[test]
 fn ramp_is_geometric() {
-    let ramp = Ramp {
-        start: 1e-5,
-        end: 10.0,
-        steps: 360,
-    };
+    let ramp = Ramp { start: 1e-5, end: 10.0, steps: 360 };
     for step in 1..360 {
         assert!((ramp.rate(step) / ramp.rate(step - 1) - 1.039_12).abs() < 1e-5);
     }
@@ -191,30 +136,18 @@ fn ramp_is_geometric() {
 #[test]
 fn rates_are_expanded_or_refused() {
     assert_eq!(Rates::from(vec![0.1]).expand(3), Ok(vec![0.1; 3]));
-    assert_eq!(
-        Rates::spread(0.2, 3.0).expand(3),
-        Ok(vec![0.2_f32 / 9.0, 0.2 / 3.0, 0.2])
-    );
+    assert_eq!(Rates::spread(0.2, 3.0).expand(3), Ok(vec![0.2_f32 / 9.0, 0.2 / 3.0, 0.2]));
     assert_eq!(
         Rates::from([0.1, 0.2]).expand(3),
-        Err(ScheduleError::RateCount {
-            given: 2,
-            groups: 3
-        })
+        Err(ScheduleError::RateCount { given: 2, groups: 3 })
     );
     assert_eq!(
         Rates::from(vec![]).expand(3),
-        Err(ScheduleError::RateCount {
-            given: 0,
-            groups: 3
-        })
+        Err(ScheduleError::RateCount { given: 0, groups: 3 })
     );
     assert_eq!(
         Rates::from([0.1, -0.2]).expand(2),
-        Err(ScheduleError::Rate {
-            group: 1,
-            rate: -0.2
-        })
+        Err(ScheduleError::Rate { group: 1, rate: -0.2 })
     );
     assert!(Rates::from(f32::NAN).expand(2).is_err());
     assert!(Rates::spread(0.1, 0.0).expand(2).is_err());
@@ -238,54 +171,30 @@ fn unusable_schedules_are_refused() {
     }
     assert!(Sequence::new([(0.5, Curve::linear(0.0, 1.0))]).is_err());
     assert!(Sequence::new([(1.0, Curve::exponential(0.0, 1.0))]).is_err());
-    assert!(
-        Schedule::from(Cycles::new(3).multiplier(2))
-            .validate()
-            .is_ok()
-    );
+    assert!(Schedule::from(Cycles::new(3).multiplier(2)).validate().is_ok());
 }
 
 #[test]
 fn labels_read_well() {
     assert_eq!(Schedule::from(1).label(), "constant rate, 1 epoch");
-    assert_eq!(
-        Schedule::from(Cycles::new(3)).label(),
-        "3 cycles of 1 epoch"
-    );
-    assert_eq!(
-        Schedule::from(Cycles::new(3).multiplier(2)).label(),
-        "3 cycles, 1 + 2 + 4 epochs"
-    );
-    assert_eq!(
-        Schedule::from(OneCycle::new(4)).label(),
-        "one cycle, 4 epochs"
-    );
+    assert_eq!(Schedule::from(Cycles::new(3)).label(), "3 cycles of 1 epoch");
+    assert_eq!(Schedule::from(Cycles::new(3).multiplier(2)).label(), "3 cycles, 1 + 2 + 4 epochs");
+    assert_eq!(Schedule::from(OneCycle::new(4)).label(), "one cycle, 4 epochs");
 }
 
 #[test]
 fn schedules_survive_json() {
-    let rate = Sequence::new([
-        (0.25, Curve::constant(0.5)),
-        (0.75, Curve::cosine(1.0, 0.0)),
-    ])
-    .expect("valid");
+    let rate = Sequence::new([(0.25, Curve::constant(0.5)), (0.75, Curve::cosine(1.0, 0.0))])
+        .expect("valid");
     let schedules: [Schedule; 4] = [
         3.into(),
         Cycles::new(3).length(2).multiplier(2).into(),
         OneCycle::new(4).into(),
-        Phased {
-            epochs: 2,
-            rate,
-            momentum: None,
-        }
-        .into(),
+        Phased { epochs: 2, rate, momentum: None }.into(),
     ];
     for schedule in schedules {
         let text = serde_json::to_string(&schedule).expect("serialises");
-        assert_eq!(
-            serde_json::from_str::<Schedule>(&text).expect("deserialises"),
-            schedule
-        );
+        assert_eq!(serde_json::from_str::<Schedule>(&text).expect("deserialises"), schedule);
     }
     let short: Schedule = serde_json::from_str(r#"{"kind":"cycles","count":3}"#).expect("defaults");
     assert_eq!(short, Cycles::new(3).into());

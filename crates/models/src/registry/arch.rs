@@ -137,10 +137,7 @@ mod tests {
         for arch in Arch::ALL {
             assert_eq!(arch.to_string().parse::<Arch>().unwrap(), arch);
         }
-        assert_eq!(
-            "ResNeXt50-32x4d".parse::<Arch>().unwrap(),
-            Arch::ResNeXt50_32x4d
-        );
+        assert_eq!("ResNeXt50-32x4d".parse::<Arch>().unwrap(), Arch::ResNeXt50_32x4d);
         assert_eq!(format!("{:>10}", Arch::ResNet34), "  resnet34");
     }
 

@@ -62,10 +62,7 @@ impl Architecture {
         row.check()?;
         if let Some(arch) = Arch::ALL.into_iter().find(|arch| arch.name() == row.name) {
             let published = arch.architecture();
-            let same = Self {
-                sources: published.sources.clone(),
-                ..row.clone()
-            };
+            let same = Self { sources: published.sources.clone(), ..row.clone() };
             if same == *published {
                 row = same;
             }
@@ -78,24 +75,15 @@ impl Architecture {
 const LARGEST: u64 = 1 << 14;
 
 fn as_count(value: &Value) -> Option<usize> {
-    value
-        .as_u64()
-        .filter(|count| *count <= LARGEST)
-        .map(|count| count as usize)
+    value.as_u64().filter(|count| *count <= LARGEST).map(|count| count as usize)
 }
 
 fn as_f32(value: &Value) -> Option<f32> {
-    value
-        .as_f64()
-        .map(|number| number as f32)
-        .filter(|number| number.is_finite())
+    value.as_f64().map(|number| number as f32).filter(|number| number.is_finite())
 }
 
 fn invalid(name: &str, problem: String) -> Error {
-    Error::InvalidArchitecture {
-        name: name.to_owned(),
-        problem,
-    }
+    Error::InvalidArchitecture { name: name.to_owned(), problem }
 }
 
 /// Takes fields out of a JSON object and names the one that is wrong.
@@ -106,16 +94,11 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn wrong(&self, field: &str, problem: &str) -> Error {
         let name = self.fields["name"].as_str().unwrap_or("unnamed");
-        invalid(
-            name,
-            format!("its description needs another `{field}`: {problem}"),
-        )
+        invalid(name, format!("its description needs another `{field}`: {problem}"))
     }
 
     fn text(&self, field: &str) -> Result<&'a str> {
-        self.fields[field]
-            .as_str()
-            .ok_or_else(|| self.wrong(field, "a text"))
+        self.fields[field].as_str().ok_or_else(|| self.wrong(field, "a text"))
     }
 
     fn count(&self, field: &str) -> Result<usize> {
@@ -146,18 +129,9 @@ mod tests {
             let row = arch.architecture();
             assert_eq!(&Architecture::from_json(&row.to_json()).unwrap(), row);
         }
-        let narrow = Architecture {
-            stem_width: 16,
-            ..Arch::ResNet18.into()
-        };
+        let narrow = Architecture { stem_width: 16, ..Arch::ResNet18.into() };
         let back = Architecture::from_json(&narrow.to_json()).unwrap();
-        assert_eq!(
-            back,
-            Architecture {
-                sources: [].as_slice().into(),
-                ..narrow
-            }
-        );
+        assert_eq!(back, Architecture { sources: [].as_slice().into(), ..narrow });
     }
 
     #[test]
@@ -165,11 +139,7 @@ mod tests {
         let text = Arch::ResNet18.architecture().to_json();
         for (from, to, field) in [
             ("\"stem_width\":64", "\"stem_width\":-1", "stem_width"),
-            (
-                "\"stem_width\":64",
-                "\"stem_width\":99999999999999",
-                "stem_width",
-            ),
+            ("\"stem_width\":64", "\"stem_width\":99999999999999", "stem_width"),
             ("[2,2,2,2]", "[2,2,2]", "layers"),
             ("[2,2,2,2]", "[2,2,2,0]", "layers"),
             ("\"basic\"", "\"other\"", "block"),
@@ -178,10 +148,7 @@ mod tests {
             let changed = text.replace(from, to);
             assert_ne!(changed, text, "{from}");
             let message = Architecture::from_json(&changed).unwrap_err().to_string();
-            assert!(
-                message.contains(field) && message.contains("resnet18"),
-                "{message}"
-            );
+            assert!(message.contains(field) && message.contains("resnet18"), "{message}");
         }
         assert!(Architecture::from_json("not JSON").is_err());
     }

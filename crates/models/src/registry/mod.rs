@@ -45,10 +45,7 @@ pub struct Normalisation {
 
 impl Normalisation {
     /// The ImageNet statistics that all torchvision classifiers were trained with.
-    pub const IMAGENET: Self = Self {
-        mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
-    };
+    pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 }
 
 /// A residual network as data. The built-in rows are reached through [`Arch`]; a row of your own works everywhere
@@ -118,9 +115,7 @@ impl Architecture {
 
     /// The preferred source among those whose format this version reads.
     pub fn readable_source(&self) -> Option<&WeightSource> {
-        self.sources
-            .iter()
-            .find(|source| source.format.is_readable())
+        self.sources.iter().find(|source| source.format.is_readable())
     }
 
     /// Checks that a network can be built from this row.
@@ -140,16 +135,10 @@ impl Architecture {
                 self.stem_width, self.width_per_group, self.groups
             )
         } else if self.stages_in_first_group > 4 {
-            format!(
-                "stages_in_first_group {} must be at most 4",
-                self.stages_in_first_group
-            )
+            format!("stages_in_first_group {} must be at most 4", self.stages_in_first_group)
         } else {
             return Ok(());
         };
-        Err(Error::InvalidArchitecture {
-            name: self.name.to_string(),
-            problem,
-        })
+        Err(Error::InvalidArchitecture { name: self.name.to_string(), problem })
     }
 }

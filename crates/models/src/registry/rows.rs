@@ -92,70 +92,22 @@ pub(super) static RESNET18: Architecture =
     row("resnet18", Basic, [2, 2, 2, 2], 1, 64, RESNET18_WEIGHTS);
 pub(super) static RESNET34: Architecture =
     row("resnet34", Basic, [3, 4, 6, 3], 1, 64, RESNET34_WEIGHTS);
-pub(super) static RESNET50: Architecture = row(
-    "resnet50",
-    Bottleneck,
-    [3, 4, 6, 3],
-    1,
-    64,
-    RESNET50_WEIGHTS,
-);
-pub(super) static RESNET101: Architecture = row(
-    "resnet101",
-    Bottleneck,
-    [3, 4, 23, 3],
-    1,
-    64,
-    RESNET101_WEIGHTS,
-);
-pub(super) static RESNET152: Architecture = row(
-    "resnet152",
-    Bottleneck,
-    [3, 8, 36, 3],
-    1,
-    64,
-    RESNET152_WEIGHTS,
-);
-pub(super) static WIDE_RESNET50_2: Architecture = row(
-    "wide_resnet50_2",
-    Bottleneck,
-    [3, 4, 6, 3],
-    1,
-    128,
-    WIDE_RESNET50_2_WEIGHTS,
-);
-pub(super) static RESNEXT50_32X4D: Architecture = row(
-    "resnext50_32x4d",
-    Bottleneck,
-    [3, 4, 6, 3],
-    32,
-    4,
-    RESNEXT50_32X4D_WEIGHTS,
-);
-pub(super) static RESNEXT101_32X4D: Architecture = row(
-    "resnext101_32x4d",
-    Bottleneck,
-    [3, 4, 23, 3],
-    32,
-    4,
-    RESNEXT101_32X4D_WEIGHTS,
-);
-pub(super) static RESNEXT101_32X8D: Architecture = row(
-    "resnext101_32x8d",
-    Bottleneck,
-    [3, 4, 23, 3],
-    32,
-    8,
-    RESNEXT101_32X8D_WEIGHTS,
-);
-pub(super) static RESNEXT101_64X4D: Architecture = row(
-    "resnext101_64x4d",
-    Bottleneck,
-    [3, 4, 23, 3],
-    64,
-    4,
-    RESNEXT101_64X4D_WEIGHTS,
-);
+pub(super) static RESNET50: Architecture =
+    row("resnet50", Bottleneck, [3, 4, 6, 3], 1, 64, RESNET50_WEIGHTS);
+pub(super) static RESNET101: Architecture =
+    row("resnet101", Bottleneck, [3, 4, 23, 3], 1, 64, RESNET101_WEIGHTS);
+pub(super) static RESNET152: Architecture =
+    row("resnet152", Bottleneck, [3, 8, 36, 3], 1, 64, RESNET152_WEIGHTS);
+pub(super) static WIDE_RESNET50_2: Architecture =
+    row("wide_resnet50_2", Bottleneck, [3, 4, 6, 3], 1, 128, WIDE_RESNET50_2_WEIGHTS);
+pub(super) static RESNEXT50_32X4D: Architecture =
+    row("resnext50_32x4d", Bottleneck, [3, 4, 6, 3], 32, 4, RESNEXT50_32X4D_WEIGHTS);
+pub(super) static RESNEXT101_32X4D: Architecture =
+    row("resnext101_32x4d", Bottleneck, [3, 4, 23, 3], 32, 4, RESNEXT101_32X4D_WEIGHTS);
+pub(super) static RESNEXT101_32X8D: Architecture =
+    row("resnext101_32x8d", Bottleneck, [3, 4, 23, 3], 32, 8, RESNEXT101_32X8D_WEIGHTS);
+pub(super) static RESNEXT101_64X4D: Architecture =
+    row("resnext101_64x4d", Bottleneck, [3, 4, 23, 3], 64, 4, RESNEXT101_64X4D_WEIGHTS);
 
 const RESNET18_WEIGHTS: &[WeightSource] = &[
     timm!(

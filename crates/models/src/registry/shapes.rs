@@ -9,14 +9,12 @@ struct Walk {
 
 impl Walk {
     fn convolution(&mut self, name: &str, out: usize, input: usize, kernel: usize) {
-        self.tensors
-            .push((format!("{name}.weight"), vec![out, input, kernel, kernel]));
+        self.tensors.push((format!("{name}.weight"), vec![out, input, kernel, kernel]));
     }
 
     fn norm(&mut self, name: &str, channels: usize) {
         for part in ["weight", "bias", "running_mean", "running_var"] {
-            self.tensors
-                .push((format!("{name}.{part}"), vec![channels]));
+            self.tensors.push((format!("{name}.{part}"), vec![channels]));
         }
     }
 
@@ -27,11 +25,9 @@ impl Walk {
         // (out, in, kernel) of each convolution of the block.
         let convolutions = match architecture.block {
             BlockKind::Basic => vec![(width, input, 3), (out, width, 3)],
-            BlockKind::Bottleneck => vec![
-                (width, input, 1),
-                (width, width / architecture.groups, 3),
-                (out, width, 1),
-            ],
+            BlockKind::Bottleneck => {
+                vec![(width, input, 1), (width, width / architecture.groups, 3), (out, width, 1)]
+            }
         };
         for (i, (out, input, kernel)) in convolutions.into_iter().enumerate() {
             self.convolution(&format!("{prefix}.conv{}", i + 1), out, input, kernel);
@@ -50,9 +46,7 @@ impl Architecture {
     /// convolutions `[out, in / groups, rows, columns]`, batch norms `[channels]`, and with `Some(classes)` the
     /// linear layer `fc` `[classes, features]`. `num_batches_tracked` is left out.
     pub fn tensor_shapes(&self, classes: Option<usize>) -> Vec<(String, Vec<usize>)> {
-        let mut walk = Walk {
-            tensors: Vec::new(),
-        };
+        let mut walk = Walk { tensors: Vec::new() };
         walk.convolution("conv1", self.stem_width, 3, 7);
         walk.norm("bn1", self.stem_width);
         let mut channels = self.stem_width;
@@ -63,8 +57,7 @@ impl Architecture {
             }
         }
         if let Some(classes) = classes {
-            walk.tensors
-                .push(("fc.weight".to_owned(), vec![classes, channels]));
+            walk.tensors.push(("fc.weight".to_owned(), vec![classes, channels]));
             walk.tensors.push(("fc.bias".to_owned(), vec![classes]));
         }
         walk.tensors

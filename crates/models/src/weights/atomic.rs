@@ -15,10 +15,7 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<()> {
-    try_write(path, write).map_err(|source| Error::WriteFile {
-        path: path.to_owned(),
-        source,
-    })
+    try_write(path, write).map_err(|source| Error::WriteFile { path: path.to_owned(), source })
 }
 
 fn try_write(
@@ -60,10 +57,7 @@ mod tests {
             Err(io::Error::from(io::ErrorKind::StorageFull))
         })
         .unwrap_err();
-        assert!(
-            error.to_string().contains(path.to_str().unwrap()),
-            "{error}"
-        );
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
@@ -75,9 +69,6 @@ mod tests {
         fs::write(&file, b"").unwrap();
         let below = file.join("below");
         let error = write_atomically(&below, |_| Ok(())).unwrap_err();
-        assert!(
-            matches!(&error, Error::WriteFile { path, .. } if *path == below),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::WriteFile { path, .. } if *path == below), "{error}");
     }
 }

@@ -29,13 +29,9 @@ pub fn cache_folder(chosen: Option<&Path>) -> Result<PathBuf> {
 /// [`Error::InvalidWeightsName`] for a name that is not a plain file name.
 pub fn weights_path(cache: &Path, name: &str) -> Result<PathBuf> {
     let plain = name.starts_with(|c: char| c.is_alphanumeric())
-        && name
-            .chars()
-            .all(|c| c.is_alphanumeric() || "-_.".contains(c));
+        && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
     if !plain {
-        return Err(Error::InvalidWeightsName {
-            name: name.to_owned(),
-        });
+        return Err(Error::InvalidWeightsName { name: name.to_owned() });
     }
     let stem = name.strip_suffix(".safetensors").unwrap_or(name);
     Ok(cache.join(WEIGHTS).join(format!("{stem}.safetensors")))
@@ -60,11 +56,7 @@ fn folder_from(
     chosen: Option<&Path>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<PathBuf> {
-    let named = |key| {
-        variable(key)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let named = |key| variable(key).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = chosen.map(Path::to_owned).or_else(|| named(VARIABLE)) {
         return Ok(folder);
     }
@@ -77,9 +69,7 @@ fn folder_from(
     } else {
         xdg.or_else(|| named("HOME").map(|home| home.join(".cache")))
     };
-    platform
-        .map(|folder| folder.join("fastlearn"))
-        .ok_or(Error::NoCacheFolder)
+    platform.map(|folder| folder.join("fastlearn")).ok_or(Error::NoCacheFolder)
 }
 
 #[cfg(test)]
@@ -88,20 +78,13 @@ mod tests {
 
     fn folder(chosen: Option<&str>, variables: &[(&str, &str)]) -> Result<PathBuf> {
         folder_from(chosen.map(Path::new), |key| {
-            variables
-                .iter()
-                .find(|(name, _)| *name == key)
-                .map(|(_, value)| value.into())
+            variables.iter().find(|(name, _)| *name == key).map(|(_, value)| value.into())
         })
     }
 
     #[test]
     fn the_option_comes_before_the_variable_before_the_platform() {
-        let all = [
-            (VARIABLE, "/env"),
-            ("XDG_CACHE_HOME", "/xdg"),
-            ("HOME", "/home/me"),
-        ];
+        let all = [(VARIABLE, "/env"), ("XDG_CACHE_HOME", "/xdg"), ("HOME", "/home/me")];
         assert_eq!(folder(Some("/option"), &all).unwrap(), Path::new("/option"));
         assert_eq!(folder(None, &all).unwrap(), Path::new("/env"));
     }
@@ -115,10 +98,7 @@ mod tests {
         );
         for xdg in ["", "relative"] {
             let variables = [(VARIABLE, ""), ("XDG_CACHE_HOME", xdg), ("HOME", "/h")];
-            assert_eq!(
-                folder(None, &variables).unwrap(),
-                Path::new("/h/.cache/fastlearn")
-            );
+            assert_eq!(folder(None, &variables).unwrap(), Path::new("/h/.cache/fastlearn"));
         }
         assert!(matches!(folder(None, &[]), Err(Error::NoCacheFolder)));
     }
@@ -128,10 +108,7 @@ mod tests {
         let cache = Path::new("/cache");
         let expected = Path::new("/cache/weights/quickstart.safetensors");
         assert_eq!(weights_path(cache, "quickstart").unwrap(), expected);
-        assert_eq!(
-            weights_path(cache, "quickstart.safetensors").unwrap(),
-            expected
-        );
+        assert_eq!(weights_path(cache, "quickstart.safetensors").unwrap(), expected);
         for name in ["", "..", "../x", "a/b", "a\\b", ".hidden", "c:x"] {
             assert!(weights_path(cache, name).is_err(), "{name}");
         }

@@ -84,10 +84,7 @@ mod tests {
         std::fs::write(&path, b"abc").unwrap();
         let digest = sha256_of_file(&path).unwrap();
         // FIPS 180-4, the one-block example.
-        assert_eq!(
-            digest,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert!(Checksum::Prefix("ba7816bf".into()).agrees_with(&digest));
         assert!(Checksum::Full(digest.to_uppercase().into()).agrees_with(&digest));
         assert!(Checksum::Unpublished.agrees_with(&digest));

@@ -35,10 +35,7 @@ impl WeightTensor {
         if self.values.is_empty() {
             // Other lengths beside a zero may be too large to multiply.
             let shape = order.map(|from| self.shape[from]).to_vec();
-            return Ok(Self {
-                shape,
-                values: Vec::new(),
-            });
+            return Ok(Self { shape, values: Vec::new() });
         }
         let lengths = [a, b, c, d];
         let strides = [b * c * d, c * d, d, 1];
@@ -54,10 +51,7 @@ impl WeightTensor {
                 }
             }
         }
-        Ok(Self {
-            shape: shape.to_vec(),
-            values,
-        })
+        Ok(Self { shape: shape.to_vec(), values })
     }
 }
 
@@ -68,9 +62,7 @@ mod tests {
     #[test]
     fn every_value_moves_to_its_place_and_back() {
         let (out, input, rows, columns) = (2, 3, 4, 5);
-        let values = (0..out * input * rows * columns)
-            .map(|v| v as f32)
-            .collect();
+        let values = (0..out * input * rows * columns).map(|v| v as f32).collect();
         let kcrs = WeightTensor::new(vec![out, input, rows, columns], values).unwrap();
         let krsc = kcrs.kcrs_to_krsc().unwrap();
         assert_eq!(krsc.shape, [out, rows, columns, input]);
@@ -91,30 +83,15 @@ mod tests {
 
     #[test]
     fn a_tensor_without_values_keeps_its_lengths() {
-        let empty = WeightTensor {
-            shape: vec![0, usize::MAX, usize::MAX, 1],
-            values: vec![],
-        };
-        assert_eq!(
-            empty.kcrs_to_krsc().unwrap().shape,
-            [0, usize::MAX, 1, usize::MAX]
-        );
-        let wrong = WeightTensor {
-            shape: vec![1, 2, 3, 4],
-            values: vec![0.0; 23],
-        };
+        let empty = WeightTensor { shape: vec![0, usize::MAX, usize::MAX, 1], values: vec![] };
+        assert_eq!(empty.kcrs_to_krsc().unwrap().shape, [0, usize::MAX, 1, usize::MAX]);
+        let wrong = WeightTensor { shape: vec![1, 2, 3, 4], values: vec![0.0; 23] };
         assert!(wrong.kcrs_to_krsc().is_err());
     }
 
     #[test]
     fn other_ranks_are_refused() {
         let linear = WeightTensor::new(vec![2, 3], vec![0.0; 6]).unwrap();
-        assert!(
-            linear
-                .kcrs_to_krsc()
-                .unwrap_err()
-                .to_string()
-                .contains("four dimensions")
-        );
+        assert!(linear.kcrs_to_krsc().unwrap_err().to_string().contains("four dimensions"));
     }
 }

@@ -49,10 +49,7 @@ impl MatchReport {
         if self.fits() {
             return Ok(self);
         }
-        Err(Error::WeightsDoNotFit {
-            origin: origin.into(),
-            report: Box::new(self),
-        })
+        Err(Error::WeightsDoNotFit { origin: origin.into(), report: Box::new(self) })
     }
 }
 
@@ -106,10 +103,7 @@ impl fmt::Display for MatchReport {
             .wrong_shape
             .iter()
             .map(|wrong| {
-                format!(
-                    "{} (expected {:?}, found {:?})",
-                    wrong.name, wrong.expected, wrong.found
-                )
+                format!("{} (expected {:?}, found {:?})", wrong.name, wrong.expected, wrong.found)
             })
             .collect();
         list(f, "wrongly shaped", &shapes)?;
@@ -144,39 +138,23 @@ mod tests {
         let mut state = StateDict::new();
         for (name, shape) in tensors {
             let values = vec![0.0; shape.iter().product()];
-            state
-                .insert(*name, WeightTensor::new(shape.to_vec(), values).unwrap())
-                .unwrap();
+            state.insert(*name, WeightTensor::new(shape.to_vec(), values).unwrap()).unwrap();
         }
         state
     }
 
     fn expected(tensors: &[(&str, &[usize])]) -> Vec<(String, Vec<usize>)> {
-        tensors
-            .iter()
-            .map(|(name, shape)| (name.to_string(), shape.to_vec()))
-            .collect()
+        tensors.iter().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect()
     }
 
     #[test]
     fn all_differences_are_in_one_error() {
         let report = match_names(
-            &expected(&[
-                ("conv1.weight", &[2, 3]),
-                ("bn1.weight", &[2]),
-                ("bn1.bias", &[2]),
-            ]),
-            &state(&[
-                ("conv1.weight", &[3, 2]),
-                ("bn1.bias", &[2]),
-                ("head.0.weight", &[1]),
-            ]),
+            &expected(&[("conv1.weight", &[2, 3]), ("bn1.weight", &[2]), ("bn1.bias", &[2])]),
+            &state(&[("conv1.weight", &[3, 2]), ("bn1.bias", &[2]), ("head.0.weight", &[1])]),
         );
         assert_eq!(report.matched, ["bn1.bias"]);
-        let message = report
-            .into_result("file.safetensors")
-            .unwrap_err()
-            .to_string();
+        let message = report.into_result("file.safetensors").unwrap_err().to_string();
         for part in [
             "file.safetensors",
             "1 missing: bn1.weight",
@@ -190,11 +168,8 @@ mod tests {
     #[test]
     fn a_classifier_and_batch_counters_are_no_faults() {
         let body = expected(&[("bn1.weight", &[2]), ("bn1.num_batches_tracked", &[])]);
-        let file = state(&[
-            ("bn1.weight", &[2]),
-            ("bn2.num_batches_tracked", &[]),
-            ("fc.bias", &[9]),
-        ]);
+        let file =
+            state(&[("bn1.weight", &[2]), ("bn2.num_batches_tracked", &[]), ("fc.bias", &[9])]);
         let report = match_names(&body, &file).into_result("file").unwrap();
         assert_eq!(report.ignored, ["bn2.num_batches_tracked", "fc.bias"]);
         // An expected classifier is compared like anything else.
@@ -206,9 +181,6 @@ mod tests {
         let names: Vec<(String, Vec<usize>)> =
             (0..20).map(|i| (format!("t{i}"), vec![1])).collect();
         let message = match_names(&names, &StateDict::new()).to_string();
-        assert!(
-            message.contains("20 missing: t0") && message.contains("and 12 more"),
-            "{message}"
-        );
+        assert!(message.contains("20 missing: t0") && message.contains("and 12 more"), "{message}");
     }
 }

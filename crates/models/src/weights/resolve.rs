@@ -65,9 +65,8 @@ impl WeightsRequest {
     /// ```
     pub fn choosing(self, text: impl AsRef<Path>) -> Self {
         let text = text.as_ref();
-        let word = text
-            .to_str()
-            .filter(|_| text.extension().is_none() && text.components().count() == 1);
+        let word =
+            text.to_str().filter(|_| text.extension().is_none() && text.components().count() == 1);
         Self {
             path: word.is_none().then(|| text.to_owned()),
             name: word.map(str::to_owned),
@@ -90,20 +89,13 @@ impl WeightsRequest {
         if let Some(name) = &self.name {
             let path = weights_path(&cache, name)?;
             if path.is_file() {
-                return Ok(ResolvedWeights {
-                    path,
-                    origin: Origin::Cache,
-                });
+                return Ok(ResolvedWeights { path, origin: Origin::Cache });
             }
             let present = cached_weights(&cache);
             return Err(Error::UnknownWeights {
                 name: name.clone(),
                 folder: path.parent().map(PathBuf::from).unwrap_or(cache),
-                present: if present.is_empty() {
-                    "none".to_owned()
-                } else {
-                    present.join(", ")
-                },
+                present: if present.is_empty() { "none".to_owned() } else { present.join(", ") },
             });
         }
         self.published(cache, observer)
@@ -120,10 +112,7 @@ impl WeightsRequest {
         let file_name = source.map_or(&architecture.name, |source| &source.file_name);
         let path = weights_path(&cache, file_name)?;
         if path.is_file() {
-            return Ok(ResolvedWeights {
-                path,
-                origin: Origin::Cache,
-            });
+            return Ok(ResolvedWeights { path, origin: Origin::Cache });
         }
         let without = |reason: String, download: Option<Error>| Error::NoWeights {
             architecture: architecture.name.to_string(),
@@ -133,10 +122,7 @@ impl WeightsRequest {
         };
         let source = source.ok_or_else(|| without(why_no_source(architecture), None))?;
         match self.downloader.fetch(source, &path, observer) {
-            Ok(_) => Ok(ResolvedWeights {
-                path,
-                origin: Origin::Download,
-            }),
+            Ok(_) => Ok(ResolvedWeights { path, origin: Origin::Download }),
             Err(error @ (Error::Unreachable { .. } | Error::HttpStatus { .. })) => {
                 Err(without(error.to_string(), Some(error)))
             }
@@ -147,14 +133,8 @@ impl WeightsRequest {
 
 fn existing(path: PathBuf) -> Result<ResolvedWeights> {
     match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_file() => Ok(ResolvedWeights {
-            path,
-            origin: Origin::Path,
-        }),
-        Ok(_) => Err(Error::ReadFile {
-            path,
-            source: std::io::ErrorKind::IsADirectory.into(),
-        }),
+        Ok(metadata) if metadata.is_file() => Ok(ResolvedWeights { path, origin: Origin::Path }),
+        Ok(_) => Err(Error::ReadFile { path, source: std::io::ErrorKind::IsADirectory.into() }),
         Err(source) => Err(Error::ReadFile { path, source }),
     }
 }
@@ -169,8 +149,5 @@ fn why_no_source(architecture: &Architecture) -> String {
         .iter()
         .map(|source| format!("{} ({})", source.address, source.format))
         .collect();
-    format!(
-        "the published files are of a format this version does not read: {}",
-        listed.join(", ")
-    )
+    format!("the published files are of a format this version does not read: {}", listed.join(", "))
 }

@@ -40,13 +40,7 @@ pub(super) fn read(path: &Path) -> Result<StateDict> {
     for name in opened.header.offset_keys() {
         if let Some(info) = opened.header.info(&name) {
             let values = read_values(&mut opened.reader, info, &name, path)?;
-            state.insert(
-                name,
-                WeightTensor {
-                    shape: info.shape.clone(),
-                    values,
-                },
-            )?;
+            state.insert(name, WeightTensor { shape: info.shape.clone(), values })?;
         }
     }
     Ok(state)
@@ -98,30 +92,18 @@ fn header_bytes(state: &StateDict) -> Vec<u8> {
 }
 
 fn texts(header: &Metadata) -> BTreeMap<String, String> {
-    header
-        .metadata()
-        .iter()
-        .flatten()
-        .map(|(key, text)| (key.clone(), text.clone()))
-        .collect()
+    header.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect()
 }
 
 fn open(path: &Path) -> Result<Opened> {
     refuse_other_extensions(path)?;
-    let unreadable = |source| Error::ReadFile {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| Error::ReadFile { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut reader = BufReader::with_capacity(CHUNK, file);
 
     let mut beginning = Vec::new();
-    reader
-        .by_ref()
-        .take(LENGTH_BYTES)
-        .read_to_end(&mut beginning)
-        .map_err(unreadable)?;
+    reader.by_ref().take(LENGTH_BYTES).read_to_end(&mut beginning).map_err(unreadable)?;
     let header = read_header(&mut reader, &beginning, length)
         .map_err(|problem| content_error(path, &beginning, problem))?;
     Ok(Opened { reader, header })
@@ -164,25 +146,14 @@ fn content_error(path: &Path, beginning: &[u8], problem: String) -> Error {
         // The pickle protocol opcode, its version, and an opcode that pushes the first object.
         [0x80, 2..=5, ..] => "a Python pickle (an older .pth looks like this)",
         _ => {
-            return Error::CorruptWeights {
-                path: path.to_owned(),
-                problem,
-            };
+            return Error::CorruptWeights { path: path.to_owned(), problem };
         }
     };
-    Error::UnsupportedFormat {
-        path: path.to_owned(),
-        found: found.to_owned(),
-        accepted: ACCEPTED,
-    }
+    Error::UnsupportedFormat { path: path.to_owned(), found: found.to_owned(), accepted: ACCEPTED }
 }
 
 fn refuse_other_extensions(path: &Path) -> Result<()> {
-    let extension = path
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default()
-        .to_lowercase();
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
     match extension.as_str() {
         "pth" | "pt" | "th" | "bin" | "ckpt" | "h5" | "onnx" | "npz" => {
             Err(Error::UnsupportedFormat {
@@ -212,10 +183,9 @@ fn read_values(
     let mut chunk = vec![0; left.min(CHUNK)];
     while left > 0 {
         let bytes = &mut chunk[..left.min(CHUNK)];
-        reader.read_exact(bytes).map_err(|source| Error::ReadFile {
-            path: path.to_owned(),
-            source,
-        })?;
+        reader
+            .read_exact(bytes)
+            .map_err(|source| Error::ReadFile { path: path.to_owned(), source })?;
         convert(bytes, &mut values);
         left -= bytes.len();
     }

@@ -28,10 +28,8 @@ impl WeightTensor {
     }
 
     pub(super) fn check(&self, name: &str) -> Result<()> {
-        let product = self
-            .shape
-            .iter()
-            .try_fold(1_usize, |product, length| product.checked_mul(*length));
+        let product =
+            self.shape.iter().try_fold(1_usize, |product, length| product.checked_mul(*length));
         if product == Some(self.values.len()) {
             return Ok(());
         }
@@ -98,9 +96,7 @@ impl StateDict {
 
     /// All names and tensors, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &WeightTensor)> {
-        self.tensors
-            .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor))
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// Number of tensors.
@@ -161,17 +157,8 @@ mod tests {
         assert!(WeightTensor::new(vec![2, 3], vec![0.0; 6]).is_ok());
         assert!(WeightTensor::new(vec![], vec![0.0]).is_ok());
         assert!(WeightTensor::new(vec![usize::MAX, 2], vec![0.0; 2]).is_err());
-        let wrong = WeightTensor {
-            shape: vec![2, 3],
-            values: vec![0.0; 5],
-        };
-        let message = StateDict::new()
-            .insert("conv1.weight", wrong)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("conv1.weight") && message.contains("[2, 3]"),
-            "{message}"
-        );
+        let wrong = WeightTensor { shape: vec![2, 3], values: vec![0.0; 5] };
+        let message = StateDict::new().insert("conv1.weight", wrong).unwrap_err().to_string();
+        assert!(message.contains("conv1.weight") && message.contains("[2, 3]"), "{message}");
     }
 }

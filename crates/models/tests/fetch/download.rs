@@ -26,8 +26,7 @@ impl DownloadObserver for Log {
     fn started(&mut self, announcement: &Announcement<'_>) {
         assert!(self.received.is_empty(), "announced after the first byte");
         let licence = announcement.source.licence.to_string();
-        self.started
-            .push((announcement.bytes, announcement.resumed_from, licence));
+        self.started.push((announcement.bytes, announcement.resumed_from, licence));
     }
 
     fn progress(&mut self, received: u64, _total: Option<u64>) {
@@ -61,10 +60,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 
 fn assert_only_the_file(destination: &Path, file: &[u8]) {
     assert!(fs::read(destination).unwrap() == file);
-    assert_eq!(
-        fs::read_dir(destination.parent().unwrap()).unwrap().count(),
-        1
-    );
+    assert_eq!(fs::read_dir(destination.parent().unwrap()).unwrap().count(), 1);
 }
 
 #[test]
@@ -74,15 +70,11 @@ fn an_ordinary_download_is_announced_counted_and_checked() {
     let server = Server::start(move |_, request| Reply::ranged(&served, request, TAG));
     let (_folder, destination) = place();
     let mut log = Log::default();
-    let receipt = downloader(1)
-        .fetch(&source(&server.address, &file), &destination, &mut log)
-        .unwrap();
+    let receipt =
+        downloader(1).fetch(&source(&server.address, &file), &destination, &mut log).unwrap();
 
     assert_only_the_file(&destination, &file);
-    assert_eq!(
-        log.started,
-        [(Some(file.len() as u64), 0, "CC0".to_owned())]
-    );
+    assert_eq!(log.started, [(Some(file.len() as u64), 0, "CC0".to_owned())]);
     assert!(log.received.is_sorted() && log.received.len() > 3);
     assert_eq!(log.received.last(), Some(&(file.len() as u64)));
     assert_eq!(receipt.verification, Verification::Sha256);
@@ -96,19 +88,11 @@ fn a_broken_connection_is_taken_up_where_it_broke() {
     let served = file.clone();
     let server = Server::start(move |before, request| {
         let reply = Reply::ranged(&served, request, TAG);
-        if before == 0 {
-            reply.cut_after(150_000)
-        } else {
-            reply
-        }
+        if before == 0 { reply.cut_after(150_000) } else { reply }
     });
     let (_folder, destination) = place();
     downloader(2)
-        .fetch(
-            &source(&server.address, &file),
-            &destination,
-            &mut Log::default(),
-        )
+        .fetch(&source(&server.address, &file), &destination, &mut Log::default())
         .unwrap();
 
     assert_only_the_file(&destination, &file);
@@ -125,39 +109,17 @@ fn what_arrived_is_kept_for_the_next_run() {
     let served = file.clone();
     let server = Server::start(move |before, request| {
         let reply = Reply::ranged(&served, request, TAG);
-        if before == 0 {
-            reply.cut_after(100_000)
-        } else {
-            reply
-        }
+        if before == 0 { reply.cut_after(100_000) } else { reply }
     });
     let (_folder, destination) = place();
     let source = source(&server.address, &file);
-    let error = downloader(1)
-        .fetch(&source, &destination, &mut Silent)
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Interrupted {
-                received: 100_000,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains(part(&destination).to_str().unwrap()),
-        "{error}"
-    );
+    let error = downloader(1).fetch(&source, &destination, &mut Silent).unwrap_err();
+    assert!(matches!(error, Error::Interrupted { received: 100_000, .. }), "{error}");
+    assert!(error.to_string().contains(part(&destination).to_str().unwrap()), "{error}");
     assert!(!destination.exists());
 
     let mut log = Log::default();
-    downloader(1)
-        .fetch(&source, &destination, &mut log)
-        .unwrap();
+    downloader(1).fetch(&source, &destination, &mut log).unwrap();
     assert_only_the_file(&destination, &file);
     assert_eq!(log.started[0].1, 100_000);
 }
@@ -170,9 +132,7 @@ fn a_server_that_ignores_the_range_starts_again() {
     let (_folder, destination) = place();
     fs::create_dir_all(destination.parent().unwrap()).unwrap();
     fs::write(part(&destination), &file[..1000]).unwrap();
-    downloader(1)
-        .fetch(&source(&server.address, &file), &destination, &mut Silent)
-        .unwrap();
+    downloader(1).fetch(&source(&server.address, &file), &destination, &mut Silent).unwrap();
     assert_eq!(server.requests()[0].range_start(), Some(1000));
     assert_only_the_file(&destination, &file);
 }
@@ -200,14 +160,9 @@ fn a_file_that_changed_on_the_server_starts_again() {
         fs::create_dir_all(destination.parent().unwrap()).unwrap();
         fs::write(part(&destination), vec![0; 1000]).unwrap();
         fs::write(destination.with_file_name("model.part.etag"), TAG).unwrap();
-        downloader(1)
-            .fetch(&source(&server.address, &file), &destination, &mut Silent)
-            .unwrap();
+        downloader(1).fetch(&source(&server.address, &file), &destination, &mut Silent).unwrap();
         assert_only_the_file(&destination, &file);
-        assert_eq!(
-            server.requests().len(),
-            if honours_if_range { 1 } else { 2 }
-        );
+        assert_eq!(server.requests().len(), if honours_if_range { 1 } else { 2 });
     }
 }
 
@@ -226,9 +181,7 @@ fn a_range_that_begins_elsewhere_starts_again() {
     let (_folder, destination) = place();
     fs::create_dir_all(destination.parent().unwrap()).unwrap();
     fs::write(part(&destination), &file[..1000]).unwrap();
-    downloader(1)
-        .fetch(&source(&server.address, &file), &destination, &mut Silent)
-        .unwrap();
+    downloader(1).fetch(&source(&server.address, &file), &destination, &mut Silent).unwrap();
     assert_only_the_file(&destination, &file);
 }
 
@@ -240,14 +193,8 @@ fn a_part_that_is_whole_or_too_long_is_settled() {
         let server = Server::start(move |_, request| Reply::ranged(&served, request, TAG));
         let (_folder, destination) = place();
         fs::create_dir_all(destination.parent().unwrap()).unwrap();
-        fs::write(
-            part(&destination),
-            [file.as_slice(), &vec![0; excess]].concat(),
-        )
-        .unwrap();
-        downloader(1)
-            .fetch(&source(&server.address, &file), &destination, &mut Silent)
-            .unwrap();
+        fs::write(part(&destination), [file.as_slice(), &vec![0; excess]].concat()).unwrap();
+        downloader(1).fetch(&source(&server.address, &file), &destination, &mut Silent).unwrap();
         assert_only_the_file(&destination, &file);
         assert_eq!(server.requests().len(), if excess == 0 { 1 } else { 2 });
     }
@@ -260,24 +207,15 @@ fn a_wrong_checksum_removes_what_arrived() {
     *damaged.last_mut().unwrap() ^= 1;
     let server = Server::start(move |_, request| Reply::ranged(&damaged, request, TAG));
     let digits = sha256(&file);
-    for sha256 in [
-        Checksum::Full(digits.clone().into()),
-        Checksum::Prefix(digits[..8].to_owned().into()),
-    ] {
+    for sha256 in
+        [Checksum::Full(digits.clone().into()), Checksum::Prefix(digits[..8].to_owned().into())]
+    {
         let (_folder, destination) = place();
-        let source = WeightSource {
-            sha256,
-            ..source(&server.address, &file)
-        };
-        let error = downloader(3)
-            .fetch(&source, &destination, &mut Silent)
-            .unwrap_err();
+        let source = WeightSource { sha256, ..source(&server.address, &file) };
+        let error = downloader(3).fetch(&source, &destination, &mut Silent).unwrap_err();
         assert!(matches!(error, Error::ChecksumMismatch { .. }), "{error}");
         assert!(error.to_string().contains(&digits[..8]), "{error}");
-        assert_eq!(
-            fs::read_dir(destination.parent().unwrap()).unwrap().count(),
-            0
-        );
+        assert_eq!(fs::read_dir(destination.parent().unwrap()).unwrap().count(), 0);
     }
 }
 
@@ -292,13 +230,8 @@ fn a_prefix_is_checked_and_the_lack_of_a_checksum_is_said() {
         (Checksum::Unpublished, Verification::LengthAndFormat),
     ] {
         let (_folder, destination) = place();
-        let source = WeightSource {
-            sha256,
-            ..source(&server.address, &file)
-        };
-        let receipt = downloader(1)
-            .fetch(&source, &destination, &mut Silent)
-            .unwrap();
+        let source = WeightSource { sha256, ..source(&server.address, &file) };
+        let receipt = downloader(1).fetch(&source, &destination, &mut Silent).unwrap();
         assert_eq!(receipt.verification, verification);
     }
 }
@@ -306,10 +239,7 @@ fn a_prefix_is_checked_and_the_lack_of_a_checksum_is_said() {
 #[test]
 fn the_announcement_names_size_licence_address_and_a_missing_checksum() {
     let destination = Path::new("file");
-    let source = WeightSource {
-        sha256: Checksum::Unpublished,
-        ..source("http://host", b"")
-    };
+    let source = WeightSource { sha256: Checksum::Unpublished, ..source("http://host", b"") };
     let announcement = Announcement {
         source: &source,
         destination,
@@ -332,14 +262,9 @@ fn a_web_page_instead_of_an_unpublished_file_is_refused() {
         size: PublishedSize::About(400_000),
         ..source(&server.address, b"")
     };
-    let error = downloader(1)
-        .fetch(&source, &destination, &mut Silent)
-        .unwrap_err();
+    let error = downloader(1).fetch(&source, &destination, &mut Silent).unwrap_err();
     assert!(matches!(error, Error::CorruptWeights { .. }), "{error}");
-    assert_eq!(
-        fs::read_dir(destination.parent().unwrap()).unwrap().count(),
-        0
-    );
+    assert_eq!(fs::read_dir(destination.parent().unwrap()).unwrap().count(), 0);
 }
 
 #[test]
@@ -350,13 +275,8 @@ fn pieces_are_joined_without_checksum_only_under_one_tag() {
     let (_folder, destination) = place();
     fs::create_dir_all(destination.parent().unwrap()).unwrap();
     fs::write(part(&destination), &file[..1000]).unwrap();
-    let source = WeightSource {
-        sha256: Checksum::Unpublished,
-        ..source(&server.address, &file)
-    };
-    downloader(1)
-        .fetch(&source, &destination, &mut Silent)
-        .unwrap();
+    let source = WeightSource { sha256: Checksum::Unpublished, ..source(&server.address, &file) };
+    downloader(1).fetch(&source, &destination, &mut Silent).unwrap();
     assert_eq!(server.requests()[0].range_start(), None);
     assert_only_the_file(&destination, &file);
 }
@@ -368,9 +288,8 @@ fn a_file_of_another_length_is_refused_before_it_is_fetched() {
     let server = Server::start(move |_, _| Reply::new("200 OK", &served));
     let (_folder, destination) = place();
     let mut log = Log::default();
-    let error = downloader(1)
-        .fetch(&source(&server.address, &file), &destination, &mut log)
-        .unwrap_err();
+    let error =
+        downloader(1).fetch(&source(&server.address, &file), &destination, &mut log).unwrap_err();
     assert!(matches!(error, Error::WrongLength { .. }), "{error}");
     assert!(log.received.is_empty() && !destination.exists());
 }
@@ -386,9 +305,7 @@ fn a_redirect_is_followed_with_the_range() {
     let (_folder, destination) = place();
     fs::create_dir_all(destination.parent().unwrap()).unwrap();
     fs::write(part(&destination), &file[..1000]).unwrap();
-    downloader(1)
-        .fetch(&source(&server.address, &file), &destination, &mut Silent)
-        .unwrap();
+    downloader(1).fetch(&source(&server.address, &file), &destination, &mut Silent).unwrap();
     assert_eq!(server.requests()[1].range_start(), Some(1000));
     assert_only_the_file(&destination, &file);
 }
@@ -401,22 +318,14 @@ fn failures_have_their_own_errors() {
     let error = downloader(3)
         .fetch(&source(&server.address, &file), &destination, &mut Silent)
         .unwrap_err();
-    assert!(
-        matches!(error, Error::HttpStatus { status: 404, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::HttpStatus { status: 404, .. }), "{error}");
     assert_eq!(server.requests().len(), 1);
     assert!(!destination.exists());
 
     // A port that was free a moment ago refuses the connection.
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let source = source(&format!("http://{closed}"), &file);
-    let error = downloader(1)
-        .fetch(&source, &destination, &mut Silent)
-        .unwrap_err();
+    let error = downloader(1).fetch(&source, &destination, &mut Silent).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
 }
 
@@ -425,13 +334,8 @@ fn a_silent_server_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (_folder, destination) = place();
-    let impatient = Downloader {
-        read_timeout: Duration::from_millis(200),
-        ..downloader(1)
-    };
-    let error = impatient
-        .fetch(&source(&address, b""), &destination, &mut Silent)
-        .unwrap_err();
+    let impatient = Downloader { read_timeout: Duration::from_millis(200), ..downloader(1) };
+    let error = impatient.fetch(&source(&address, b""), &destination, &mut Silent).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
 }
 
@@ -443,11 +347,7 @@ fn two_downloads_never_share_a_part() {
     let other = fs::File::create(part(&destination)).unwrap();
     other.lock().unwrap();
     let error = downloader(1)
-        .fetch(
-            &source("http://127.0.0.1:1", &file),
-            &destination,
-            &mut Silent,
-        )
+        .fetch(&source("http://127.0.0.1:1", &file), &destination, &mut Silent)
         .unwrap_err();
     assert!(matches!(error, Error::DownloadInProgress { .. }), "{error}");
 }

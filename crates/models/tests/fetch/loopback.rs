@@ -18,19 +18,12 @@ pub struct Request {
 
 impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The first byte of the range asked for.
     pub fn range_start(&self) -> Option<usize> {
-        self.header("range")?
-            .strip_prefix("bytes=")?
-            .strip_suffix('-')?
-            .parse()
-            .ok()
+        self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
@@ -44,12 +37,7 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: &'static str, body: &[u8]) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.to_vec(),
-            sent: body.len(),
-        }
+        Self { status, headers: Vec::new(), body: body.to_vec(), sent: body.len() }
     }
 
     pub fn header(mut self, line: impl Into<String>) -> Self {
@@ -112,10 +100,8 @@ impl Server {
 
 fn read_request(stream: &TcpStream) -> Request {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let path = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1).map(str::to_owned))
-        .unwrap_or_default();
+    let path =
+        lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned)).unwrap_or_default();
     let headers = lines
         .take_while(|line| !line.is_empty())
         .filter_map(|line| {
@@ -145,25 +131,15 @@ fn answer(mut stream: TcpStream, reply: Reply) -> std::io::Result<()> {
 pub fn published_file() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.safetensors");
-    let values = (0..100_000_u32)
-        .map(|i| i.wrapping_mul(2_654_435_761) as f32)
-        .collect();
+    let values = (0..100_000_u32).map(|i| i.wrapping_mul(2_654_435_761) as f32).collect();
     let mut state = StateDict::new();
-    state
-        .insert(
-            "conv1.weight",
-            WeightTensor::new(vec![100_000], values).unwrap(),
-        )
-        .unwrap();
+    state.insert("conv1.weight", WeightTensor::new(vec![100_000], values).unwrap()).unwrap();
     state.write(&path).unwrap();
     std::fs::read(path).unwrap()
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A source for `file` at `address` with its full checksum.

@@ -13,10 +13,7 @@ use models::{Arch, Architecture, Error, StateDict, WeightsRequest};
 fn request(sources: Vec<WeightSource>, cache: &Path) -> WeightsRequest {
     WeightsRequest {
         cache_dir: Some(cache.to_owned()),
-        downloader: Downloader {
-            attempts: 1,
-            ..Downloader::default()
-        },
+        downloader: Downloader { attempts: 1, ..Downloader::default() },
         ..WeightsRequest::new(Architecture {
             name: "tiny".into(),
             sources: sources.into(),
@@ -50,10 +47,7 @@ fn a_path_comes_first_and_must_exist() {
     let mut request = request(vec![source("http://127.0.0.1:1", b"")], cache.path());
     request.path = Some(mine.clone());
     let error = request.resolve(&mut Silent).unwrap_err();
-    assert!(
-        matches!(&error, Error::ReadFile { path, .. } if *path == mine),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::ReadFile { path, .. } if *path == mine), "{error}");
     fs::write(&mine, b"").unwrap();
     let found = request.resolve(&mut Silent).unwrap();
     assert_eq!((found.path, found.origin), (mine, Origin::Path));
@@ -65,14 +59,9 @@ fn a_name_is_looked_up_in_the_cache_only() {
     let mut request = request(vec![], cache.path());
     request.name = Some("quickstart".into());
     let message = request.resolve(&mut Silent).unwrap_err().to_string();
-    assert!(
-        message.contains("quickstart") && message.contains("present are: none"),
-        "{message}"
-    );
+    assert!(message.contains("quickstart") && message.contains("present are: none"), "{message}");
 
-    StateDict::new()
-        .write(weights_path(cache.path(), "other").unwrap())
-        .unwrap();
+    StateDict::new().write(weights_path(cache.path(), "other").unwrap()).unwrap();
     let message = request.resolve(&mut Silent).unwrap_err().to_string();
     assert!(message.contains("present are: other"), "{message}");
 
@@ -83,10 +72,7 @@ fn a_name_is_looked_up_in_the_cache_only() {
 
 #[test]
 fn without_network_three_remedies_are_named() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let cache = tempfile::tempdir().unwrap();
     let request = request(vec![source(&format!("http://{closed}"), b"")], cache.path());
     let error = request.resolve(&mut Silent).unwrap_err();
@@ -104,35 +90,20 @@ fn without_network_three_remedies_are_named() {
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    assert!(matches!(
-        error,
-        Error::NoWeights {
-            download: Some(_),
-            ..
-        }
-    ));
+    assert!(matches!(error, Error::NoWeights { download: Some(_), .. }));
 }
 
 #[test]
 fn no_source_and_unreadable_sources_are_explained() {
     let cache = tempfile::tempdir().unwrap();
-    let message = request(vec![], cache.path())
-        .resolve(&mut Silent)
-        .unwrap_err()
-        .to_string();
+    let message = request(vec![], cache.path()).resolve(&mut Silent).unwrap_err().to_string();
     assert!(
         message.contains("none are published") && message.contains("tiny.safetensors"),
         "{message}"
     );
 
-    let pth = WeightSource {
-        format: WeightFormat::Pth,
-        ..source("http://127.0.0.1:1", b"")
-    };
-    let message = request(vec![pth], cache.path())
-        .resolve(&mut Silent)
-        .unwrap_err()
-        .to_string();
+    let pth = WeightSource { format: WeightFormat::Pth, ..source("http://127.0.0.1:1", b"") };
+    let message = request(vec![pth], cache.path()).resolve(&mut Silent).unwrap_err().to_string();
     assert!(
         message.contains("format this version does not read") && message.contains(".pth"),
         "{message}"
@@ -143,22 +114,9 @@ fn no_source_and_unreadable_sources_are_explained() {
 fn a_word_is_a_name_and_anything_like_a_file_is_a_path() {
     let request = request(vec![], Path::new("cache"));
     let chosen = request.clone().choosing("quickstart");
-    assert_eq!(
-        (chosen.name.as_deref(), chosen.path),
-        (Some("quickstart"), None)
-    );
-    for text in [
-        "mine.safetensors",
-        "folder/mine",
-        "./mine",
-        "/mine",
-        "resnet18.pth",
-    ] {
+    assert_eq!((chosen.name.as_deref(), chosen.path), (Some("quickstart"), None));
+    for text in ["mine.safetensors", "folder/mine", "./mine", "/mine", "resnet18.pth"] {
         let chosen = request.clone().choosing(text);
-        assert_eq!(
-            (chosen.name, chosen.path.as_deref()),
-            (None, Some(Path::new(text))),
-            "{text}"
-        );
+        assert_eq!((chosen.name, chosen.path.as_deref()), (None, Some(Path::new(text))), "{text}");
     }
 }

@@ -58,5 +58,11 @@ pub trait PointwiseKernels {
 
     /// `output[i] = function(left[i], right[i % right.len()])`; the length of `right` divides that of
     /// `left`, so it may be a row added to every row, or one number.
-    fn binary(&self, function: Binary, left: Slice, right: Slice, output: Destination) -> Result<()>;
+    fn binary(
+        &self,
+        function: Binary,
+        left: Slice,
+        right: Slice,
+        output: Destination,
+    ) -> Result<()>;
 }

@@ -27,7 +27,12 @@ impl Drop for Block {
 }
 
 impl Buffer {
-    pub(super) fn new(pool: Arc<Shared>, address: Address, bytes: usize, capacity: usize) -> Buffer {
+    pub(super) fn new(
+        pool: Arc<Shared>,
+        address: Address,
+        bytes: usize,
+        capacity: usize,
+    ) -> Buffer {
         Buffer { block: Arc::new(Block { pool, address, bytes, capacity }) }
     }
 
@@ -58,7 +63,9 @@ impl Buffer {
     pub fn slice(&self, dtype: DType, offset: usize, len: usize) -> Slice<'_> {
         self.check(dtype, offset, len);
         // SAFETY: the range lies in this block, which the borrow keeps alive.
-        unsafe { Slice::from_raw(self.address() + offset as u64, len, dtype, self.memory().is_host()) }
+        unsafe {
+            Slice::from_raw(self.address() + offset as u64, len, dtype, self.memory().is_host())
+        }
     }
 
     /// The same range for writing.
@@ -68,7 +75,11 @@ impl Buffer {
     /// op that made them, so either is a fault in this crate or the one above.
     pub fn slice_mut(&mut self, dtype: DType, offset: usize, len: usize) -> SliceMut<'_> {
         self.check(dtype, offset, len);
-        assert!(self.is_unique(), "a shared buffer of {} bytes was about to be written", self.bytes());
+        assert!(
+            self.is_unique(),
+            "a shared buffer of {} bytes was about to be written",
+            self.bytes()
+        );
         let (address, host) = (self.address() + offset as u64, self.memory().is_host());
         // SAFETY: the range lies in this block, which this borrow alone can reach.
         unsafe { SliceMut::from_raw(address, len, dtype, host) }

@@ -63,7 +63,8 @@ impl MemoryPool {
         let capacity = block_size(bytes);
         let (address, poison) = {
             let mut state = self.shared.lock();
-            let within = state.report.limit.is_none_or(|limit| state.report.in_use + capacity <= limit);
+            let within =
+                state.report.limit.is_none_or(|limit| state.report.in_use + capacity <= limit);
             let address = if within { self.take(&mut state, capacity) } else { None };
             let Some(address) = address else {
                 return Err(Error::OutOfMemory {

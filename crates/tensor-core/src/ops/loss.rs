@@ -38,7 +38,13 @@ impl Target {
         }
     }
 
-    fn check(&self, op: &'static str, loss: Loss, shape: &LossShape, logits: &Tensor) -> Result<()> {
+    fn check(
+        &self,
+        op: &'static str,
+        loss: Loss,
+        shape: &LossShape,
+        logits: &Tensor,
+    ) -> Result<()> {
         match (self, loss) {
             (Target::Classes(tensor), Loss::CrossEntropy) => {
                 check::dtype(op, tensor, DType::I32)?;
@@ -50,7 +56,8 @@ impl Target {
                 check::elements(op, "the target probabilities", tensor, shape.n * shape.classes)
             }
             (Target::Classes(_), Loss::BinaryCrossEntropy) => {
-                let message = "binary cross entropy needs a probability for every class".to_string();
+                let message =
+                    "binary cross entropy needs a probability for every class".to_string();
                 Err(Error::Argument { op, message })
             }
         }

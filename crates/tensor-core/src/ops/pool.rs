@@ -21,7 +21,9 @@ pub fn max_pool_shape(
     check::rank(OP, "the input", input, 4)?;
     let &[n, h, w, c] = input.dims() else { unreachable!("the rank was checked") };
     check_shape(window > 0 && stride > 0 && 2 * padding <= window, OP, || {
-        format!("window {window}, stride {stride}, padding {padding}: padding is at most half a window")
+        format!(
+            "window {window}, stride {stride}, padding {padding}: padding is at most half a window"
+        )
     })?;
     check_shape(n * c > 0 && h.min(w) + 2 * padding >= window, OP, || {
         format!("a window of {window} does not fit into {input} with padding {padding}")

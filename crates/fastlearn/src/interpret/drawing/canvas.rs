@@ -56,13 +56,7 @@ pub struct Text {
 
 impl Text {
     pub fn new(size: f64) -> Self {
-        Self {
-            size,
-            colour: palette::INK,
-            bold: false,
-            align: Align::Start,
-            upright: false,
-        }
+        Self { size, colour: palette::INK, bold: false, align: Align::Start, upright: false }
     }
 
     pub fn colour(mut self, colour: Colour) -> Self {
@@ -104,9 +98,7 @@ impl<B: DrawingBackend> Canvas<B> {
     /// Fills a rectangle, its edges moved to whole pixels.
     pub fn fill(&mut self, rect: Rect, colour: Colour) -> Result<(), InterpretError> {
         let (from, to) = (pixel(rect.left, rect.top), pixel(rect.right, rect.bottom));
-        self.backend
-            .draw_rect(from, to, &colour.backend(), true)
-            .map_err(failed)
+        self.backend.draw_rect(from, to, &colour.backend(), true).map_err(failed)
     }
 
     /// A sharp line along a row or column of pixels, `width` logical pixels wide.
@@ -120,13 +112,8 @@ impl<B: DrawingBackend> Canvas<B> {
         let thick = (width * f64::from(PIXELS)).round().max(1.0) as i32;
         let (before, after) = (thick / 2, thick - thick / 2);
         let moved = |(x, y): BackendCoord, by: i32| (x + by * UNITS as i32, y + by * UNITS as i32);
-        let (from, to) = (
-            moved(pixel(from.0, from.1), -before),
-            moved(pixel(to.0, to.1), after),
-        );
-        self.backend
-            .draw_rect(from, to, &colour.backend(), true)
-            .map_err(failed)
+        let (from, to) = (moved(pixel(from.0, from.1), -before), moved(pixel(to.0, to.1), after));
+        self.backend.draw_rect(from, to, &colour.backend(), true).map_err(failed)
     }
 
     /// Draws the edges of a rectangle, `width` logical pixels wide.
@@ -136,12 +123,7 @@ impl<B: DrawingBackend> Canvas<B> {
         colour: Colour,
         width: f64,
     ) -> Result<(), InterpretError> {
-        let Rect {
-            left,
-            top,
-            right,
-            bottom,
-        } = rect;
+        let Rect { left, top, right, bottom } = rect;
         self.rule((left, top), (right, top), colour, width)?;
         self.rule((left, bottom), (right, bottom), colour, width)?;
         self.rule((left, top), (left, bottom), colour, width)?;
@@ -155,10 +137,7 @@ impl<B: DrawingBackend> Canvas<B> {
         colour: Colour,
         width: f64,
     ) -> Result<(), InterpretError> {
-        let stroke = Stroke {
-            colour,
-            width: units(width).max(1) as u32,
-        };
+        let stroke = Stroke { colour, width: units(width).max(1) as u32 };
         let mut points: Vec<_> = points.iter().map(|&(x, y)| (units(x), units(y))).collect();
         points.dedup();
         self.backend.draw_path(points, &stroke).map_err(failed)
@@ -191,9 +170,7 @@ impl<B: DrawingBackend> Canvas<B> {
     ) -> Result<(), InterpretError> {
         let at = (units(centre.0), units(centre.1));
         let radius = units(radius).max(1) as u32;
-        self.backend
-            .draw_circle(at, radius, &colour.backend(), true)
-            .map_err(failed)
+        self.backend.draw_circle(at, radius, &colour.backend(), true).map_err(failed)
     }
 
     /// Writes a line of text at a position: the start, centre or end of the text, in the middle of its height.
@@ -203,9 +180,7 @@ impl<B: DrawingBackend> Canvas<B> {
         if text.is_empty() {
             return Ok(());
         }
-        self.backend
-            .draw_text(&text, &style, pixel(at.0, at.1))
-            .map_err(failed)
+        self.backend.draw_text(&text, &style, pixel(at.0, at.1)).map_err(failed)
     }
 }
 
@@ -221,9 +196,7 @@ fn pixel(x: f64, y: f64) -> BackendCoord {
 }
 
 fn failed<E: std::error::Error + Send + Sync>(error: DrawingErrorKind<E>) -> InterpretError {
-    InterpretError::Draw {
-        reason: error.to_string(),
-    }
+    InterpretError::Draw { reason: error.to_string() }
 }
 
 struct Stroke {
@@ -253,19 +226,11 @@ impl BackendTextStyle for Text {
     }
 
     fn transform(&self) -> FontTransform {
-        if self.upright {
-            FontTransform::Rotate270
-        } else {
-            FontTransform::None
-        }
+        if self.upright { FontTransform::Rotate270 } else { FontTransform::None }
     }
 
     fn style(&self) -> FontStyle {
-        if self.bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        }
+        if self.bold { FontStyle::Bold } else { FontStyle::Normal }
     }
 
     fn anchor(&self) -> Pos {
@@ -302,11 +267,7 @@ impl BackendTextStyle for Text {
             let mut result = Ok(());
             glyph.draw(|x, y, coverage| {
                 if result.is_ok() && coverage > 0.0 {
-                    result = draw(
-                        x0 + x as i32,
-                        y0 + y as i32,
-                        colour.mix(f64::from(coverage)),
-                    );
+                    result = draw(x0 + x as i32, y0 + y as i32, colour.mix(f64::from(coverage)));
                 }
             });
             if result.is_err() {

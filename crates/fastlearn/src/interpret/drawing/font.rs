@@ -71,11 +71,7 @@ pub fn ellipsis(text: &str, size: f64, bold: bool, width: f64) -> String {
 pub fn ellipsis_in_middle(text: &str, size: f64, bold: bool, width: f64) -> String {
     shortened(text, size, bold, width, |letters, kept| {
         let end = kept / 2;
-        letters[..kept - end]
-            .iter()
-            .chain(&['…'])
-            .chain(&letters[letters.len() - end..])
-            .collect()
+        letters[..kept - end].iter().chain(&['…']).chain(&letters[letters.len() - end..]).collect()
     })
 }
 
@@ -114,14 +110,10 @@ mod tests {
     fn long_texts_are_shortened_to_fit() {
         let name = "a_rather_long_file_name_of_a_picture_0001.jpeg";
         for width in [20.0, 60.0, 120.0] {
-            for short in [
-                ellipsis(name, 11.0, false, width),
-                ellipsis_in_middle(name, 11.0, false, width),
-            ] {
-                assert!(
-                    short.contains('…') && text_width(&short, 11.0, false) <= width,
-                    "{short}"
-                );
+            for short in
+                [ellipsis(name, 11.0, false, width), ellipsis_in_middle(name, 11.0, false, width)]
+            {
+                assert!(short.contains('…') && text_width(&short, 11.0, false) <= width, "{short}");
             }
         }
         assert!(ellipsis_in_middle(name, 11.0, false, 120.0).ends_with("jpeg"));

@@ -57,12 +57,7 @@ pub trait Drawing: private::Shapes {
         let size = (width * UNITS, height * UNITS);
         let mut canvas = Canvas::new(SVGBackend::with_string(&mut svg, size));
         let (right, bottom) = (f64::from(width / PIXELS), f64::from(height / PIXELS));
-        let whole = Rect {
-            left: 0.0,
-            top: 0.0,
-            right,
-            bottom,
-        };
+        let whole = Rect { left: 0.0, top: 0.0, right, bottom };
         canvas.fill(whole, palette::PAPER)?;
         self.draw(&mut canvas)?;
         canvas.finish()?;
@@ -79,9 +74,7 @@ pub trait Drawing: private::Shapes {
         match ending.as_deref().and_then(|ending| ending.to_str()) {
             Some("png") => write_atomically(path, &self.to_png()?),
             Some("svg") => write_atomically(path, self.to_svg()?.as_bytes()),
-            _ => Err(InterpretError::Format {
-                path: path.to_owned(),
-            }),
+            _ => Err(InterpretError::Format { path: path.to_owned() }),
         }
     }
 }

@@ -25,11 +25,7 @@ impl<'a> Raster<'a> {
     /// Draws on `pixels`, `width` times `height` times three bytes.
     pub fn new(pixels: &'a mut [u8], width: u32, height: u32) -> Self {
         debug_assert_eq!(pixels.len(), width as usize * height as usize * 3);
-        Self {
-            pixels,
-            width: width as i32,
-            height: height as i32,
-        }
+        Self { pixels, width: width as i32, height: height as i32 }
     }
 
     fn blend(&mut self, x: i32, y: i32, colour: BackendColor, coverage: f64) {
@@ -39,10 +35,7 @@ impl<'a> Raster<'a> {
         let start = (y as usize * self.width as usize + x as usize) * 3;
         let opacity = (colour.alpha * coverage).clamp(0.0, 1.0);
         let (red, green, blue) = colour.rgb;
-        for (old, new) in self.pixels[start..start + 3]
-            .iter_mut()
-            .zip([red, green, blue])
-        {
+        for (old, new) in self.pixels[start..start + 3].iter_mut().zip([red, green, blue]) {
             *old = (f64::from(*old) + (f64::from(new) - f64::from(*old)) * opacity).round() as u8;
         }
     }
@@ -57,14 +50,8 @@ impl<'a> Raster<'a> {
         Bounds {
             left: low(fold(|point| point.0, f64::INFINITY, f64::min), self.width),
             top: low(fold(|point| point.1, f64::INFINITY, f64::min), self.height),
-            right: high(
-                fold(|point| point.0, f64::NEG_INFINITY, f64::max),
-                self.width,
-            ),
-            bottom: high(
-                fold(|point| point.1, f64::NEG_INFINITY, f64::max),
-                self.height,
-            ),
+            right: high(fold(|point| point.0, f64::NEG_INFINITY, f64::max), self.width),
+            bottom: high(fold(|point| point.1, f64::NEG_INFINITY, f64::max), self.height),
         }
     }
 }
@@ -73,10 +60,7 @@ impl<'a> Raster<'a> {
 type Point = (f64, f64);
 
 fn point((x, y): BackendCoord) -> Point {
-    (
-        f64::from(x) / f64::from(UNITS),
-        f64::from(y) / f64::from(UNITS),
-    )
+    (f64::from(x) / f64::from(UNITS), f64::from(y) / f64::from(UNITS))
 }
 
 /// Pixels from `left` and `top` up to, but without, `right` and `bottom`.
@@ -110,11 +94,7 @@ fn distance_to_segment((x, y): Point, from: Point, to: Point) -> f64 {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let (px, py) = (x - from.0, y - from.1);
     let length2 = dx * dx + dy * dy;
-    let along = if length2 > 0.0 {
-        ((px * dx + py * dy) / length2).clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
+    let along = if length2 > 0.0 { ((px * dx + py * dy) / length2).clamp(0.0, 1.0) } else { 0.0 };
     (px - along * dx).hypot(py - along * dy)
 }
 
@@ -161,13 +141,7 @@ impl DrawingBackend for Raster<'_> {
         fill: bool,
     ) -> Outcome {
         if !fill {
-            let corners = [
-                (left, top),
-                (right, top),
-                (right, bottom),
-                (left, bottom),
-                (left, top),
-            ];
+            let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
             return self.draw_path(corners, style);
         }
         let (low, high) = (point((left, top)), point((right, bottom)));
@@ -221,11 +195,7 @@ impl DrawingBackend for Raster<'_> {
         let half = f64::from(style.stroke_width()) / f64::from(UNITS) / 2.0;
         for (x, y, (cx, cy)) in self.around(&[middle], radius + half + 1.0).pixels() {
             let from_edge = (cx - middle.0).hypot(cy - middle.1) - radius;
-            let distance = if fill {
-                from_edge
-            } else {
-                from_edge.abs() - half
-            };
+            let distance = if fill { from_edge } else { from_edge.abs() - half };
             self.blend(x, y, style.color(), coverage(distance));
         }
         Ok(())
@@ -238,9 +208,8 @@ impl DrawingBackend for Raster<'_> {
         style: &S,
         at: BackendCoord,
     ) -> Outcome {
-        let ((left, top), (right, bottom)) = style
-            .layout_box(text)
-            .map_err(|error| DrawingErrorKind::FontError(Box::new(error)))?;
+        let ((left, top), (right, bottom)) =
+            style.layout_box(text).map_err(|error| DrawingErrorKind::FontError(Box::new(error)))?;
         let start = match style.anchor().h_pos {
             HPos::Left => 0,
             HPos::Center => -(right - left) / 2,
@@ -271,10 +240,7 @@ mod tests {
 
     impl BackendStyle for Stroke {
         fn color(&self) -> BackendColor {
-            BackendColor {
-                alpha: self.1,
-                rgb: (0, 0, 0),
-            }
+            BackendColor { alpha: self.1, rgb: (0, 0, 0) }
         }
 
         fn stroke_width(&self) -> u32 {
@@ -287,11 +253,7 @@ mod tests {
     }
 
     fn darkness(pixels: &[u8]) -> f64 {
-        pixels
-            .iter()
-            .map(|&value| (255.0 - f64::from(value)) / 255.0)
-            .sum::<f64>()
-            / 3.0
+        pixels.iter().map(|&value| (255.0 - f64::from(value)) / 255.0).sum::<f64>() / 3.0
     }
 
     fn drawn(draw: impl FnOnce(&mut Raster) -> Outcome) -> Vec<u8> {

@@ -14,12 +14,7 @@ pub struct Colour {
 
 impl Colour {
     pub const fn rgb(red: u8, green: u8, blue: u8) -> Self {
-        Self {
-            red,
-            green,
-            blue,
-            opacity: 1.0,
-        }
+        Self { red, green, blue, opacity: 1.0 }
     }
 
     pub const fn opacity(mut self, opacity: f64) -> Self {
@@ -47,10 +42,7 @@ impl Colour {
     }
 
     pub(super) fn backend(self) -> BackendColor {
-        BackendColor {
-            alpha: self.opacity,
-            rgb: (self.red, self.green, self.blue),
-        }
+        BackendColor { alpha: self.opacity, rgb: (self.red, self.green, self.blue) }
     }
 }
 

@@ -23,30 +23,14 @@ pub(super) struct Tick {
 impl Axis {
     /// From `low` to `high`; an empty range is widened.
     pub fn linear(low: f64, high: f64) -> Self {
-        let (low, high) = if high > low {
-            (low, high)
-        } else {
-            (low - 0.5, low + 0.5)
-        };
-        Self {
-            low,
-            high,
-            logarithmic: false,
-        }
+        let (low, high) = if high > low { (low, high) } else { (low - 0.5, low + 0.5) };
+        Self { low, high, logarithmic: false }
     }
 
     /// Equal ratios take equal lengths; both ends are positive. An empty range is widened.
     pub fn logarithmic(low: f64, high: f64) -> Self {
-        let (low, high) = if high > low {
-            (low, high)
-        } else {
-            (low / 2.0, low * 2.0)
-        };
-        Self {
-            low,
-            high,
-            logarithmic: true,
-        }
+        let (low, high) = if high > low { (low, high) } else { (low / 2.0, low * 2.0) };
+        Self { low, high, logarithmic: true }
     }
 
     /// A linear axis over the finite values, with a margin, but not below `floor` if no value is.
@@ -59,12 +43,7 @@ impl Axis {
             return Self::linear(0.0, 1.0);
         }
         let is_point = high - low <= high.abs() * 1e-6;
-        let margin = MARGIN
-            * if is_point {
-                high.abs().max(1e-3)
-            } else {
-                high - low
-            };
+        let margin = MARGIN * if is_point { high.abs().max(1e-3) } else { high - low };
         let lowest = match floor {
             Some(floor) if low >= floor => (low - margin).max(floor),
             _ => low - margin,
@@ -84,11 +63,7 @@ impl Axis {
     /// Round values inside the range that do not crowd on `length` logical pixels.
     pub fn ticks(&self, length: f64) -> Vec<Tick> {
         let most = (length / TICK_DISTANCE).max(2.0);
-        if self.logarithmic {
-            self.decade_ticks(most)
-        } else {
-            self.even_ticks(most)
-        }
+        if self.logarithmic { self.decade_ticks(most) } else { self.even_ticks(most) }
     }
 
     fn even_ticks(&self, most: f64) -> Vec<Tick> {
@@ -100,18 +75,12 @@ impl Axis {
         let last = ((self.high + slack) / step).floor() as i64;
         (first..=last)
             .map(|index| index as f64 * step)
-            .map(|value| Tick {
-                value,
-                label: plain(value, decimals),
-            })
+            .map(|value| Tick { value, label: plain(value, decimals) })
             .collect()
     }
 
     fn decade_ticks(&self, most: f64) -> Vec<Tick> {
-        let (first, last) = (
-            self.low.log10().floor() as i32,
-            self.high.log10().ceil() as i32,
-        );
+        let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
         let decades = (self.high / self.low).log10();
         let factors: &[f64] = match () {
             () if decades * 3.0 <= most => &[1.0, 2.0, 5.0],
@@ -122,16 +91,9 @@ impl Axis {
         let inside = |value: &f64| (-1e-9..=1.0 + 1e-9).contains(&self.position(*value));
         (first..=last)
             .filter(|exponent| exponent.rem_euclid(every) == 0)
-            .flat_map(|exponent| {
-                factors
-                    .iter()
-                    .map(move |factor| factor * 10.0_f64.powi(exponent))
-            })
+            .flat_map(|exponent| factors.iter().map(move |factor| factor * 10.0_f64.powi(exponent)))
             .filter(inside)
-            .map(|value| Tick {
-                value,
-                label: number(value),
-            })
+            .map(|value| Tick { value, label: number(value) })
             .collect()
     }
 }
@@ -139,9 +101,8 @@ impl Axis {
 /// The smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is no smaller than `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10.0_f64.powf(least.log10().floor());
-    let multiple = [1.0, 2.0, 2.5, 5.0]
-        .into_iter()
-        .find(|multiple| multiple * power >= least * (1.0 - 1e-9));
+    let multiple =
+        [1.0, 2.0, 2.5, 5.0].into_iter().find(|multiple| multiple * power >= least * (1.0 - 1e-9));
     multiple.unwrap_or(10.0) * power
 }
 
@@ -152,11 +113,7 @@ fn is_quarter(step: f64) -> bool {
 
 fn plain(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
-    if text
-        .trim_start_matches('-')
-        .chars()
-        .all(|letter| matches!(letter, '0' | '.'))
-    {
+    if text.trim_start_matches('-').chars().all(|letter| matches!(letter, '0' | '.')) {
         return text.trim_start_matches('-').to_owned();
     }
     text
@@ -182,10 +139,7 @@ mod tests {
     use super::*;
 
     fn labels(axis: Axis, length: f64) -> Vec<String> {
-        axis.ticks(length)
-            .into_iter()
-            .map(|tick| tick.label)
-            .collect()
+        axis.ticks(length).into_iter().map(|tick| tick.label).collect()
     }
 
     #[test]
@@ -198,22 +152,13 @@ mod tests {
             labels(Axis::linear(0.0, 0.01), 250.0),
             ["0.0000", "0.0025", "0.0050", "0.0075", "0.0100"]
         );
-        assert_eq!(
-            labels(Axis::linear(-30.0, 1000.0), 250.0),
-            ["0", "250", "500", "750", "1000"]
-        );
-        assert_eq!(
-            labels(Axis::linear(0.88, 0.93), 170.0),
-            ["0.88", "0.90", "0.92"]
-        );
+        assert_eq!(labels(Axis::linear(-30.0, 1000.0), 250.0), ["0", "250", "500", "750", "1000"]);
+        assert_eq!(labels(Axis::linear(0.88, 0.93), 170.0), ["0.88", "0.90", "0.92"]);
         assert_eq!(
             labels(Axis::logarithmic(1e-5, 10.0), 500.0),
             ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1", "10"]
         );
-        assert_eq!(
-            labels(Axis::logarithmic(0.15, 3.0), 300.0),
-            ["0.2", "0.5", "1", "2"]
-        );
+        assert_eq!(labels(Axis::logarithmic(0.15, 3.0), 300.0), ["0.2", "0.5", "1", "2"]);
     }
 
     #[test]
@@ -223,11 +168,7 @@ mod tests {
         let axis = Axis::around([2.0, f64::NAN, 4.0].into_iter(), Some(0.0));
         assert!(axis.low > 1.8 && axis.high < 4.2 && axis.position(3.0) == 0.5);
         assert_eq!(Axis::around([].into_iter(), None), Axis::linear(0.0, 1.0));
-        assert!(
-            Axis::around([1.0].into_iter(), None)
-                .position(1.0)
-                .is_finite()
-        );
+        assert!(Axis::around([1.0].into_iter(), None).position(1.0).is_finite());
     }
 
     #[test]

@@ -81,13 +81,7 @@ impl Chart {
     ) -> Result<(), InterpretError> {
         let frame = Rect {
             left: area.left + LEFT,
-            top: area.top
-                + TOP
-                + if self.dividers.is_empty() {
-                    0.0
-                } else {
-                    DIVIDER_STRIP
-                },
+            top: area.top + TOP + if self.dividers.is_empty() { 0.0 } else { DIVIDER_STRIP },
             right: area.right - RIGHT,
             bottom: area.bottom - BOTTOM,
         };
@@ -111,11 +105,7 @@ impl Chart {
         area: Rect,
         frame: Rect,
     ) -> Result<(), InterpretError> {
-        canvas.text(
-            &self.title,
-            (frame.left, area.top + 22.0),
-            Text::new(TITLE_SIZE).bold(),
-        )?;
+        canvas.text(&self.title, (frame.left, area.top + 22.0), Text::new(TITLE_SIZE).bold())?;
         let second = area.top + 46.0;
         canvas.text(
             &self.note,
@@ -123,12 +113,7 @@ impl Chart {
             Text::new(LEGEND_SIZE).colour(palette::MUTED),
         )?;
         let mut right = frame.right;
-        for series in self
-            .series
-            .iter()
-            .rev()
-            .filter(|series| !series.label.is_empty())
-        {
+        for series in self.series.iter().rev().filter(|series| !series.label.is_empty()) {
             canvas.text(
                 &series.label,
                 (right, second),
@@ -151,20 +136,12 @@ impl Chart {
         for tick in self.x.ticks(frame.width()) {
             let x = across(frame, self.x.position(tick.value));
             canvas.rule((x, frame.top), (x, frame.bottom), palette::GRID, 1.0)?;
-            canvas.text(
-                &tick.label,
-                (x, frame.bottom + 14.0),
-                tick_text.align(Align::Centre),
-            )?;
+            canvas.text(&tick.label, (x, frame.bottom + 14.0), tick_text.align(Align::Centre))?;
         }
         for tick in self.y.ticks(frame.height() * 1.2) {
             let y = up(frame, self.y.position(tick.value));
             canvas.rule((frame.left, y), (frame.right, y), palette::GRID, 1.0)?;
-            canvas.text(
-                &tick.label,
-                (frame.left - GAP, y),
-                tick_text.align(Align::End),
-            )?;
+            canvas.text(&tick.label, (frame.left - GAP, y), tick_text.align(Align::End))?;
         }
         let label = Text::new(LABEL_SIZE).align(Align::Centre);
         canvas.text(
@@ -240,10 +217,8 @@ impl Chart {
         mark: &Mark,
         taken: &mut Vec<Rect>,
     ) -> Result<(), InterpretError> {
-        let (x, y) = (
-            across(frame, self.x.position(mark.at.0)),
-            up(frame, self.y.position(mark.at.1)),
-        );
+        let (x, y) =
+            (across(frame, self.x.position(mark.at.0)), up(frame, self.y.position(mark.at.1)));
         if !(x.is_finite() && y.is_finite()) {
             return Ok(());
         }
@@ -252,11 +227,7 @@ impl Chart {
         draw_dot(canvas, (x, y), mark.colour)?;
         let width = text_width(&mark.label, LABEL_SIZE, true);
         let place = label_place(frame, (x, y), width, mark.below, taken);
-        let backing = Rect {
-            left: place.left - 3.0,
-            right: place.right + 3.0,
-            ..place
-        };
+        let backing = Rect { left: place.left - 3.0, right: place.right + 3.0, ..place };
         canvas.fill(backing, palette::PAPER.opacity(0.85))?;
         let middle = (place.top + place.bottom) / 2.0;
         canvas.text(

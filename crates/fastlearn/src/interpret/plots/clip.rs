@@ -26,10 +26,7 @@ pub(super) fn runs_inside(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
 
 /// The part of a segment with heights in [0, 1].
 fn clipped(from: (f64, f64), to: (f64, f64)) -> Option<((f64, f64), (f64, f64))> {
-    if ![from.0, from.1, to.0, to.1]
-        .iter()
-        .all(|value| value.is_finite())
-    {
+    if ![from.0, from.1, to.0, to.1].iter().all(|value| value.is_finite()) {
         return None;
     }
     let rise = to.1 - from.1;
@@ -44,11 +41,7 @@ fn clipped(from: (f64, f64), to: (f64, f64)) -> Option<((f64, f64), (f64, f64))>
         end = end.min(a.max(b));
     }
     let at = |part: f64| {
-        if part == 1.0 {
-            to
-        } else {
-            (from.0 + (to.0 - from.0) * part, from.1 + rise * part)
-        }
+        if part == 1.0 { to } else { (from.0 + (to.0 - from.0) * part, from.1 + rise * part) }
     };
     (start < end).then(|| (at(start), at(end)))
 }

@@ -70,20 +70,12 @@ impl<'a> ConfusionPlot<'a> {
     fn frame(&self) -> Rect {
         let side = self.cell() * self.matrix.classes() as f64;
         let left = MARGIN + AXIS_TITLE + self.name_width() + GAP;
-        Rect {
-            left,
-            top: TOP,
-            right: left + side,
-            bottom: TOP + side,
-        }
+        Rect { left, top: TOP, right: left + side, bottom: TOP + side }
     }
 
     fn cell_rect(&self, truth: usize, predicted: usize) -> Rect {
         let (frame, cell) = (self.frame(), self.cell());
-        let (left, top) = (
-            frame.left + cell * predicted as f64,
-            frame.top + cell * truth as f64,
-        );
+        let (left, top) = (frame.left + cell * predicted as f64, frame.top + cell * truth as f64);
         // A hair between cells, where they are large enough to spare it.
         let inset = if cell >= CELL_WITH_COUNT { 0.5 } else { 0.0 };
         Rect {
@@ -117,16 +109,9 @@ impl<'a> ConfusionPlot<'a> {
         canvas: &mut Canvas<B>,
     ) -> Result<(), InterpretError> {
         let accuracy = self.matrix.accuracy().unwrap_or(0.0) * 100.0;
-        let note = format!(
-            "{} pictures, {accuracy:.2} % on the diagonal",
-            self.matrix.total()
-        );
+        let note = format!("{} pictures, {accuracy:.2} % on the diagonal", self.matrix.total());
         canvas.text("Confusion matrix", (MARGIN, 24.0), Text::new(17.0).bold())?;
-        canvas.text(
-            &note,
-            (MARGIN, 48.0),
-            Text::new(12.0).colour(palette::MUTED),
-        )
+        canvas.text(&note, (MARGIN, 48.0), Text::new(12.0).colour(palette::MUTED))
     }
 
     fn draw_cells<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), InterpretError> {
@@ -134,10 +119,7 @@ impl<'a> ConfusionPlot<'a> {
         for truth in 0..self.matrix.classes() {
             for predicted in 0..self.matrix.classes() {
                 if self.matrix.count(truth, predicted) > 0 {
-                    canvas.fill(
-                        self.cell_rect(truth, predicted),
-                        self.colour(truth, predicted),
-                    )?;
+                    canvas.fill(self.cell_rect(truth, predicted), self.colour(truth, predicted))?;
                     self.draw_count(canvas, truth, predicted)?;
                 }
             }
@@ -156,18 +138,8 @@ impl<'a> ConfusionPlot<'a> {
         for class in (EVERY..self.matrix.classes()).step_by(EVERY) {
             let along = self.cell() * class as f64;
             let (x, y) = (frame.left + along, frame.top + along);
-            canvas.rule(
-                (x, frame.top),
-                (x, frame.bottom),
-                palette::FRAME.opacity(0.7),
-                0.5,
-            )?;
-            canvas.rule(
-                (frame.left, y),
-                (frame.right, y),
-                palette::FRAME.opacity(0.7),
-                0.5,
-            )?;
+            canvas.rule((x, frame.top), (x, frame.bottom), palette::FRAME.opacity(0.7), 0.5)?;
+            canvas.rule((frame.left, y), (frame.right, y), palette::FRAME.opacity(0.7), 0.5)?;
         }
         Ok(())
     }
@@ -190,21 +162,14 @@ impl<'a> ConfusionPlot<'a> {
         let count = self.matrix.count(truth, predicted).to_string();
         let roomy = (cell * 0.42).min(22.0);
         let size = roomy.min(roomy * (cell - 4.0) / text_width(&count, roomy, false));
-        let (x, y) = (
-            (rect.left + rect.right) / 2.0,
-            (rect.top + rect.bottom) / 2.0,
-        );
+        let (x, y) = ((rect.left + rect.right) / 2.0, (rect.top + rect.bottom) / 2.0);
         let text = Text::new(size).align(Align::Centre).colour(ink);
         if cell < CELL_WITH_SHARE {
             return canvas.text(&count, (x, y), text);
         }
         canvas.text(&count, (x, y - 8.0), text.bold())?;
         let share = format!("{:.1} %", self.share(truth, predicted) * 100.0);
-        canvas.text(
-            &share,
-            (x, y + 13.0),
-            Text::new(12.0).align(Align::Centre).colour(ink),
-        )
+        canvas.text(&share, (x, y + 13.0), Text::new(12.0).align(Align::Centre).colour(ink))
     }
 
     fn draw_names<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), InterpretError> {
@@ -212,11 +177,7 @@ impl<'a> ConfusionPlot<'a> {
         let text = Text::new(self.name_size());
         for (class, name) in self.shown_names().iter().enumerate() {
             let middle = cell * (class as f64 + 0.5);
-            canvas.text(
-                name,
-                (frame.left - GAP, frame.top + middle),
-                text.align(Align::End),
-            )?;
+            canvas.text(name, (frame.left - GAP, frame.top + middle), text.align(Align::End))?;
             let below = (frame.left + middle, frame.bottom + GAP);
             if self.flat_columns() {
                 canvas.text(name, (below.0, below.1 + 7.0), text.align(Align::Centre))?;
@@ -231,29 +192,18 @@ impl<'a> ConfusionPlot<'a> {
             title.upright(),
         )?;
         let bottom = frame.bottom + self.column_height() + 18.0;
-        canvas.text(
-            "predicted class",
-            ((frame.left + frame.right) / 2.0, bottom),
-            title,
-        )
+        canvas.text("predicted class", ((frame.left + frame.right) / 2.0, bottom), title)
     }
 
     fn column_height(&self) -> f64 {
-        GAP + if self.flat_columns() {
-            14.0
-        } else {
-            self.name_width()
-        }
+        GAP + if self.flat_columns() { 14.0 } else { self.name_width() }
     }
 }
 
 impl Shapes for ConfusionPlot<'_> {
     fn size(&self) -> (f64, f64) {
         let frame = self.frame();
-        (
-            frame.right.max(360.0) + MARGIN,
-            frame.bottom + self.column_height() + AXIS_TITLE + 8.0,
-        )
+        (frame.right.max(360.0) + MARGIN, frame.bottom + self.column_height() + AXIS_TITLE + 8.0)
     }
 
     fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), InterpretError> {

@@ -10,12 +10,7 @@ use super::chart::{Chart, Look, Mark, Series};
 use crate::schedule::{FinderCurve, StopReason, Suggestion};
 
 const SIZE: (f64, f64) = (860.0, 520.0);
-const AREA: Rect = Rect {
-    left: 0.0,
-    top: 0.0,
-    right: SIZE.0,
-    bottom: SIZE.1,
-};
+const AREA: Rect = Rect { left: 0.0, top: 0.0, right: SIZE.0, bottom: SIZE.1 };
 /// Room above the loss before the fall, in parts of the fall: shows the rise and keeps the valley large.
 const HEADROOM: f64 = 0.4;
 
@@ -82,9 +77,7 @@ impl Shapes for FinderLossPlot<'_> {
         };
         let chart = Chart {
             title: "Rate finder: training loss over learning rate".into(),
-            note: suggestion
-                .as_ref()
-                .map_or(ending(curve), |suggestion| note(curve, suggestion)),
+            note: suggestion.as_ref().map_or(ending(curve), |suggestion| note(curve, suggestion)),
             x_label: axis_label(curve),
             y_label: "training loss".into(),
             x: Axis::logarithmic(low, high),
@@ -99,28 +92,16 @@ impl Shapes for FinderLossPlot<'_> {
 
 fn rate_range(curve: &FinderCurve) -> Result<(f64, f64), InterpretError> {
     let usable = |rate: &&f32| rate.is_finite() && **rate > 0.0;
-    let rates = curve
-        .rates
-        .iter()
-        .filter(usable)
-        .map(|&rate| f64::from(rate));
+    let rates = curve.rates.iter().filter(usable).map(|&rate| f64::from(rate));
     let low = rates.clone().fold(f64::INFINITY, f64::min);
     if low.is_infinite() {
-        return Err(InterpretError::input(
-            "rate-finder curve",
-            "it has no points",
-        ));
+        return Err(InterpretError::input("rate-finder curve", "it has no points"));
     }
     Ok((low, rates.fold(low, f64::max)))
 }
 
 fn line(label: String, points: Vec<(f64, f64)>) -> Series {
-    Series {
-        label,
-        points,
-        colour: palette::BLUE,
-        look: Look::Line { width: 2.0 },
-    }
+    Series { label, points, colour: palette::BLUE, look: Look::Line { width: 2.0 } }
 }
 
 fn axis_label(curve: &FinderCurve) -> String {
@@ -156,25 +137,16 @@ fn loss_axis(curve: &FinderCurve, suggestion: Option<&Suggestion>) -> Axis {
             .zip(&curve.losses)
             .map(|(&one, &other)| (f64::from(one), f64::from(other)))
     };
-    let bottom = pairs().fold(f64::INFINITY, |low, (smoothed, loss)| {
-        low.min(smoothed).min(loss)
-    });
+    let bottom = pairs().fold(f64::INFINITY, |low, (smoothed, loss)| low.min(smoothed).min(loss));
     let fall = suggestion.map_or(curve.smoothed.len(), |suggestion| suggestion.lowest + 1);
-    let top = pairs()
-        .take(fall)
-        .fold(bottom, |top, (smoothed, loss)| top.max(smoothed).max(loss));
+    let top = pairs().take(fall).fold(bottom, |top, (smoothed, loss)| top.max(smoothed).max(loss));
     let peak = pairs().fold(top, |peak, (smoothed, _)| peak.max(smoothed));
     let ceiling = peak.min(top + HEADROOM * (top - bottom));
     Axis::around([bottom, ceiling].into_iter(), None)
 }
 
 fn marks(curve: &FinderCurve, suggestion: &Suggestion) -> Vec<Mark> {
-    let at = |index: usize| {
-        (
-            f64::from(curve.rates[index]),
-            f64::from(curve.smoothed[index]),
-        )
-    };
+    let at = |index: usize| (f64::from(curve.rates[index]), f64::from(curve.smoothed[index]));
     let rate = f64::from(suggestion.rate);
     let mut marks = vec![Mark {
         at: (rate, loss_at(curve, suggestion.rate)),
@@ -207,10 +179,8 @@ fn loss_at(curve: &FinderCurve, rate: f32) -> f64 {
         Some(index) if index > 0 => {
             let (low, high) = (curve.rates[index - 1], curve.rates[index]);
             let part = f64::from((rate / low).ln() / (high / low).ln());
-            let (from, to) = (
-                f64::from(curve.smoothed[index - 1]),
-                f64::from(curve.smoothed[index]),
-            );
+            let (from, to) =
+                (f64::from(curve.smoothed[index - 1]), f64::from(curve.smoothed[index]));
             from + (to - from) * part
         }
         _ => f64::NAN,

@@ -43,11 +43,7 @@ pub struct HistoryPlot {
 
 impl HistoryPlot {
     fn training_points(&self) -> Vec<(f64, f64)> {
-        let batches: usize = self
-            .epochs
-            .iter()
-            .map(|epoch| epoch.batch_losses.len())
-            .sum();
+        let batches: usize = self.epochs.iter().map(|epoch| epoch.batch_losses.len()).sum();
         let every = batches.div_ceil(MOST_POINTS).max(1);
         let points = self.epochs.iter().enumerate().flat_map(|(index, epoch)| {
             let count = epoch.batch_losses.len() as f64;
@@ -70,16 +66,11 @@ impl HistoryPlot {
     fn loss_chart(&self) -> Chart {
         let training = self.training_points();
         let validation = self.epoch_points(|epoch| epoch.valid_loss);
-        let mut sorted: Vec<f64> = training
-            .iter()
-            .map(|point| point.1)
-            .filter(|loss| loss.is_finite())
-            .collect();
+        let mut sorted: Vec<f64> =
+            training.iter().map(|point| point.1).filter(|loss| loss.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
         sorted.truncate(sorted.len() - (sorted.len() as f64 * LEFT_OUT) as usize);
-        let shown = sorted
-            .into_iter()
-            .chain(validation.iter().map(|point| point.1));
+        let shown = sorted.into_iter().chain(validation.iter().map(|point| point.1));
         let y = Axis::around(shown.chain([0.0]), Some(0.0));
         let series = [
             Series {
@@ -101,20 +92,14 @@ impl HistoryPlot {
     fn metric_chart(&self) -> Chart {
         let colours = palette::SERIES.iter().cycle().skip(2);
         let series =
-            self.metrics
-                .iter()
-                .zip(colours)
-                .enumerate()
-                .map(|(index, (name, &colour))| Series {
-                    label: name.clone(),
-                    points: self.epoch_points(|epoch| epoch.metrics.get(index).copied()),
-                    colour,
-                    look: Look::LineAndDots,
-                });
+            self.metrics.iter().zip(colours).enumerate().map(|(index, (name, &colour))| Series {
+                label: name.clone(),
+                points: self.epoch_points(|epoch| epoch.metrics.get(index).copied()),
+                colour,
+                look: Look::LineAndDots,
+            });
         let series: Vec<_> = series.collect();
-        let values = series
-            .iter()
-            .flat_map(|series| series.points.iter().map(|point| point.1));
+        let values = series.iter().flat_map(|series| series.points.iter().map(|point| point.1));
         let y = Axis::around(values.collect::<Vec<_>>().into_iter(), Some(0.0));
         self.chart("Validation".into(), "metric", y, series)
     }
@@ -122,10 +107,7 @@ impl HistoryPlot {
     fn chart(&self, title: String, y_label: &str, y: Axis, mut series: Vec<Series>) -> Chart {
         series.retain(|series| series.points.iter().any(|point| point.1.is_finite()));
         let dividers = self.epochs.iter().enumerate().filter_map(|(index, epoch)| {
-            epoch.stage.as_ref().map(|stage| Divider {
-                x: index as f64,
-                label: stage.clone(),
-            })
+            epoch.stage.as_ref().map(|stage| Divider { x: index as f64, label: stage.clone() })
         });
         Chart {
             title,
@@ -143,26 +125,14 @@ impl HistoryPlot {
 
 impl Shapes for HistoryPlot {
     fn size(&self) -> (f64, f64) {
-        (
-            WIDTH,
-            if self.metrics.is_empty() {
-                LOSS_HEIGHT
-            } else {
-                LOSS_HEIGHT + METRIC_HEIGHT
-            },
-        )
+        (WIDTH, if self.metrics.is_empty() { LOSS_HEIGHT } else { LOSS_HEIGHT + METRIC_HEIGHT })
     }
 
     fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), InterpretError> {
         if self.epochs.is_empty() {
             return Err(InterpretError::input("history", "it has no epochs"));
         }
-        let loss_area = Rect {
-            left: 0.0,
-            top: 0.0,
-            right: WIDTH,
-            bottom: LOSS_HEIGHT,
-        };
+        let loss_area = Rect { left: 0.0, top: 0.0, right: WIDTH, bottom: LOSS_HEIGHT };
         self.loss_chart().draw(canvas, loss_area)?;
         if !self.metrics.is_empty() {
             let area = Rect {

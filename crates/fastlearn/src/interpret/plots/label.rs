@@ -40,9 +40,7 @@ pub(super) fn label_place(
     };
     let inside = right.min(frame.right - width - 4.0).max(frame.left + 4.0);
     let mut places = first.chain(then).map(|(left, middle)| box_at(left, middle));
-    places
-        .find(fits)
-        .unwrap_or(box_at(inside, frame.top + 14.0))
+    places.find(fits).unwrap_or(box_at(inside, frame.top + 14.0))
 }
 
 fn overlap(one: &Rect, other: &Rect) -> bool {
@@ -58,23 +56,12 @@ mod tests {
 
     #[test]
     fn labels_stay_inside_and_apart() {
-        let frame = Rect {
-            left: 0.0,
-            top: 0.0,
-            right: 300.0,
-            bottom: 200.0,
-        };
+        let frame = Rect { left: 0.0, top: 0.0, right: 300.0, bottom: 200.0 };
         let mut taken = Vec::new();
         for point in [(150.0, 100.0), (155.0, 100.0), (295.0, 150.0), (5.0, 3.0)] {
             let place = label_place(frame, point, 90.0, false, &taken);
-            assert!(
-                place.left >= 0.0 && place.right <= 300.0 && place.top >= 0.0,
-                "{place:?}"
-            );
-            assert!(
-                !taken.iter().any(|other| overlap(&place, other)),
-                "{place:?}"
-            );
+            assert!(place.left >= 0.0 && place.right <= 300.0 && place.top >= 0.0, "{place:?}");
+            assert!(!taken.iter().any(|other| overlap(&place, other)), "{place:?}");
             taken.push(place);
         }
     }

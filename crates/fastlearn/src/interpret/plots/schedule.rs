@@ -26,17 +26,11 @@ pub struct SchedulePlot {
 impl SchedulePlot {
     /// The schedule of a fit with `batches_per_epoch` batches an epoch, and the last layer group's base `rate`.
     pub fn new(schedule: impl Into<Schedule>, batches_per_epoch: usize, rate: f32) -> Self {
-        Self {
-            schedule: schedule.into(),
-            batches_per_epoch: batches_per_epoch.max(1),
-            rate,
-        }
+        Self { schedule: schedule.into(), batches_per_epoch: batches_per_epoch.max(1), rate }
     }
 
     fn batches(&self) -> usize {
-        self.schedule
-            .epochs()
-            .saturating_mul(self.batches_per_epoch)
+        self.schedule.epochs().saturating_mul(self.batches_per_epoch)
     }
 
     /// Epoch and value of evenly chosen batches.
@@ -47,10 +41,7 @@ impl SchedulePlot {
     }
 
     fn moves_momentum(&self) -> bool {
-        self.schedule
-            .at(0, self.batches_per_epoch)
-            .momentum
-            .is_some()
+        self.schedule.at(0, self.batches_per_epoch).momentum.is_some()
     }
 
     fn chart(
@@ -83,14 +74,7 @@ impl SchedulePlot {
 
 impl Shapes for SchedulePlot {
     fn size(&self) -> (f64, f64) {
-        (
-            WIDTH,
-            if self.moves_momentum() {
-                RATE_HEIGHT + MOMENTUM_HEIGHT
-            } else {
-                RATE_HEIGHT
-            },
-        )
+        (WIDTH, if self.moves_momentum() { RATE_HEIGHT + MOMENTUM_HEIGHT } else { RATE_HEIGHT })
     }
 
     fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<(), InterpretError> {
@@ -100,20 +84,9 @@ impl Shapes for SchedulePlot {
         let settings = |batch| self.schedule.at(batch, self.batches_per_epoch);
         let rates = self.sampled(|batch| f64::from(settings(batch).factor * self.rate));
         let mut rate = self.chart("Learning rate".into(), "learning rate", rates, Some(0.0));
-        rate.note = format!(
-            "{}, {} batches an epoch",
-            self.schedule.label(),
-            self.batches_per_epoch
-        );
-        rate.draw(
-            canvas,
-            Rect {
-                left: 0.0,
-                top: 0.0,
-                right: WIDTH,
-                bottom: RATE_HEIGHT,
-            },
-        )?;
+        rate.note =
+            format!("{}, {} batches an epoch", self.schedule.label(), self.batches_per_epoch);
+        rate.draw(canvas, Rect { left: 0.0, top: 0.0, right: WIDTH, bottom: RATE_HEIGHT })?;
         if self.moves_momentum() {
             let momenta =
                 self.sampled(|batch| settings(batch).momentum.map_or(f64::NAN, f64::from));
@@ -123,8 +96,7 @@ impl Shapes for SchedulePlot {
                 right: WIDTH,
                 bottom: RATE_HEIGHT + MOMENTUM_HEIGHT,
             };
-            self.chart("Momentum".into(), "momentum", momenta, None)
-                .draw(canvas, area)?;
+            self.chart("Momentum".into(), "momentum", momenta, None).draw(canvas, area)?;
         }
         Ok(())
     }

@@ -181,10 +181,7 @@ impl Downloader {
 
 /// Checks the whole file that lies in `part`; a wrong one is removed.
 fn check(source: &WeightSource, part: &Part) -> Result<Receipt> {
-    let unreadable = |error| Error::ReadFile {
-        path: part.path().to_owned(),
-        source: error,
-    };
+    let unreadable = |error| Error::ReadFile { path: part.path().to_owned(), source: error };
     let sha256 = sha256_of_file(part.path()).map_err(unreadable)?;
     let bytes = fs::metadata(part.path()).map_err(unreadable)?.len();
     if !source.sha256.agrees_with(&sha256) {
@@ -206,22 +203,14 @@ fn check(source: &WeightSource, part: &Part) -> Result<Receipt> {
         Checksum::Prefix(_) => Verification::Sha256Prefix,
         Checksum::Unpublished => Verification::LengthAndFormat,
     };
-    Ok(Receipt {
-        bytes,
-        sha256,
-        verification,
-    })
+    Ok(Receipt { bytes, sha256, verification })
 }
 
 /// Refuses a server's file whose length is not the published one.
 fn check_length(source: &WeightSource, total: Option<u64>) -> Result<()> {
     match (source.size, total) {
         (PublishedSize::Exact(expected), Some(found)) if expected != found => {
-            Err(Error::WrongLength {
-                address: source.address.to_string(),
-                expected,
-                found,
-            })
+            Err(Error::WrongLength { address: source.address.to_string(), expected, found })
         }
         _ => Ok(()),
     }

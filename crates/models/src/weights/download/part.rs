@@ -22,17 +22,9 @@ impl Part {
         let tag_path = with_suffix(destination, ".part.etag");
         let (file, length) = open_locked(&path).map_err(|error| match error {
             TryLockError::WouldBlock => Error::DownloadInProgress { part: path.clone() },
-            TryLockError::Error(source) => Error::WriteFile {
-                path: path.clone(),
-                source,
-            },
+            TryLockError::Error(source) => Error::WriteFile { path: path.clone(), source },
         })?;
-        Ok(Self {
-            path,
-            tag_path,
-            file,
-            length,
-        })
+        Ok(Self { path, tag_path, file, length })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -46,9 +38,7 @@ impl Part {
 
     /// The entity tag of the file that these bytes belong to, if the server gave one.
     pub(super) fn tag(&self) -> Option<String> {
-        fs::read_to_string(&self.tag_path)
-            .ok()
-            .filter(|tag| !tag.is_empty())
+        fs::read_to_string(&self.tag_path).ok().filter(|tag| !tag.is_empty())
     }
 
     /// Empties it and remembers the entity tag of the file that will now come.
@@ -81,10 +71,7 @@ impl Part {
         moved
             .and_then(|()| fs::rename(&self.path, destination))
             .and_then(|()| remove_if_there(&self.tag_path))
-            .map_err(|source| Error::WriteFile {
-                path: destination.to_owned(),
-                source,
-            })
+            .map_err(|source| Error::WriteFile { path: destination.to_owned(), source })
     }
 
     /// Removes it from the disk. A failure only leaves a file that the next download checks again.
@@ -94,10 +81,7 @@ impl Part {
     }
 
     fn written(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<()> {
-        write(self).map_err(|source| Error::WriteFile {
-            path: self.path.clone(),
-            source,
-        })
+        write(self).map_err(|source| Error::WriteFile { path: self.path.clone(), source })
     }
 }
 
@@ -106,12 +90,7 @@ fn open_locked(path: &Path) -> Result<(File, u64), TryLockError> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
     };
     let mut file = open().map_err(TryLockError::Error)?;
     match file.try_lock() {

@@ -48,13 +48,7 @@ impl<'a> Transfer<'a> {
             .user_agent(concat!("fastlearn/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Self {
-            agent,
-            source,
-            destination,
-            observer,
-            announced: false,
-        }
+        Self { agent, source, destination, observer, announced: false }
     }
 
     /// Brings the partial file to its full length, continuing where it ends if that is safe.

@@ -11,7 +11,7 @@ use crate::memory::{Destination, Slice, WriteMode};
 const BLOCK: usize = 2048;
 
 /// Rows that are added up in registers before they meet the sums.
-const SUMMED_ROWS: usize = 4;
+const SUMMED_ROWS: usize = 1;
 
 /// Writes `[parts, 2, channels]` sums of g and of `g * (x - mean)`.
 pub(super) fn reduce(cpu: &Cpu, shape: &NormShape, backward: &NormBackward, partials: &mut [f32]) {

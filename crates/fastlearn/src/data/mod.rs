@@ -1,0 +1,322 @@
+//! Labelled pictures: from folders to batches that are ready to be sampled.
+//!
+//! Which pictures there are (`folders`, `splits`), how one becomes pixels (`decode`, `resize`), in
+//! which order and how fast they come (`sampler`, `loader`, `cache`). What is done to a picture is
+//! the business of [`transforms`](crate::transforms).
+
+mod cache;
+mod decode;
+mod folders;
+mod loader;
+mod mersenne_twister;
+mod resize;
+mod sampler;
+mod splits;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use cache::PictureCache;
+pub use decode::{MAX_PIXELS, Picture, decode_picture, open_picture};
+pub use folders::{Folders, PICTURE_EXTENSIONS, pictures_in, read_folders};
+pub use loader::{Batch, Loader};
+pub(crate) use resize::shrink;
+pub use sampler::{Order, Place, Shard, epoch_batches};
+pub use splits::{HoldOut, Split, cross_validation_indexes};
+
+use crate::transforms::{DrawKey, Plan, Purpose, Transforms};
+use crate::{Error, Result};
+use loader::Request;
+
+/// Bytes of decoded pictures that are kept in memory unless told otherwise.
+const DEFAULT_CACHE_BYTES: usize = 1 << 30;
+/// Decoding threads unless told otherwise, where there are as many cores.
+const MAX_DEFAULT_WORKERS: usize = 8;
+
+/// How batches are made: their size, the threads, the seed and the memory for decoded pictures.
+/// Clones share that memory.
+#[derive(Debug, Clone)]
+pub struct Loading {
+    batch_size: usize,
+    workers: usize,
+    seed: u64,
+    shard: Shard,
+    cache: Arc<PictureCache>,
+}
+
+impl Default for Loading {
+    /// Batches of 64, as many threads as there are cores but at most 8, seed 42, 1 GiB.
+    fn default() -> Loading {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Loading {
+            batch_size: 64,
+            workers: cores.min(MAX_DEFAULT_WORKERS),
+            seed: 42,
+            shard: Shard::default(),
+            cache: Arc::new(PictureCache::new(DEFAULT_CACHE_BYTES)),
+        }
+    }
+}
+
+impl Loading {
+    /// Pictures in a batch.
+    pub fn batch_size(mut self, batch_size: usize) -> Loading {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// Decoding threads; 0 decodes on the thread that asks for a batch. Changes no result.
+    pub fn workers(mut self, workers: usize) -> Loading {
+        self.workers = workers;
+        self
+    }
+
+    /// Seed of order and augmentation.
+    pub fn seed(mut self, seed: u64) -> Loading {
+        self.seed = seed;
+        self
+    }
+
+    /// Bytes of decoded pictures that may be kept in memory for later epochs; 0 keeps none.
+    /// Changes no result.
+    pub fn cache_bytes(mut self, limit: usize) -> Loading {
+        self.cache = Arc::new(PictureCache::new(limit));
+        self
+    }
+
+    /// Pictures in a batch, as set.
+    pub fn size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// Seed of order and augmentation, as set.
+    pub fn draw_seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Augmented pictures in the random order of this epoch: for training.
+    ///
+    /// # Errors
+    /// If a setting of the loader or the transforms is out of range.
+    pub fn shuffled(&self, split: &Split, transforms: &Transforms, epoch: usize) -> Result<Loader> {
+        let key =
+            DrawKey { seed: self.seed, purpose: Purpose::Train, pass: 0, epoch: epoch as u32 };
+        let order = Order::Shuffled { seed: self.seed, epoch };
+        self.load(split, transforms.training()?, key, order, true)
+    }
+
+    /// Augmented pictures in the order of the split: for test-time augmentation, whose `pass`
+    /// makes the draws differ.
+    ///
+    /// # Errors
+    /// As [`shuffled`](Loading::shuffled).
+    pub fn augmented(&self, split: &Split, transforms: &Transforms, pass: usize) -> Result<Loader> {
+        let key =
+            DrawKey { seed: self.seed, purpose: Purpose::TestTime, pass: pass as u32, epoch: 0 };
+        self.load(split, transforms.training()?, key, Order::Sequential, true)
+    }
+
+    /// Pictures through the validation transform in the order of the split. `keep` says whether
+    /// they come again, so that decoding them is to be saved then.
+    ///
+    /// # Errors
+    /// As [`shuffled`](Loading::shuffled).
+    pub fn plain(&self, split: &Split, transforms: &Transforms, keep: bool) -> Result<Loader> {
+        let key = DrawKey { seed: self.seed, purpose: Purpose::Plain, pass: 0, epoch: 0 };
+        self.load(split, transforms.validation()?, key, Order::Sequential, keep)
+    }
+
+    fn load(
+        &self,
+        split: &Split,
+        plan: Plan,
+        key: DrawKey,
+        order: Order,
+        keep: bool,
+    ) -> Result<Loader> {
+        if self.batch_size == 0 {
+            return Err(Error::setting("batch size", 0, "it must be at least 1"));
+        }
+        if self.shard.rank >= self.shard.world_size {
+            return Err(Error::setting("rank", self.shard.rank, "it must be below the world size"));
+        }
+        let batches = epoch_batches(split.len(), self.batch_size, order, self.shard);
+        let (split, cache) = (split.clone(), self.cache.clone());
+        Ok(Loader::start(Request { split, plan, key, batches, cache, keep }, self.workers))
+    }
+}
+
+/// The pictures of a data folder with their classes, and how they become batches. Cheap to clone.
+///
+/// ```no_run
+/// use fastlearn::{ImageData, Transforms};
+/// let data = ImageData::from_folders("data/dogscats", Transforms::side_on(224).max_zoom(1.1))?;
+/// println!("{} pictures of {:?}", data.train().len(), data.classes());
+/// for batch in data.train_batches(0)? {
+///     println!("{:?}", batch?.labels);
+/// }
+/// # Ok::<(), fastlearn::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ImageData {
+    root: PathBuf,
+    classes: Arc<[String]>,
+    train: Split,
+    valid: Split,
+    test: Option<Split>,
+    transforms: Transforms,
+    loading: Loading,
+}
+
+impl ImageData {
+    /// Pictures in `ROOT/{train,valid[,test]}/CLASS` or plain `ROOT/CLASS`, of which a fifth is
+    /// held out; see [`read_folders`].
+    ///
+    /// # Errors
+    /// As [`read_folders`], and if the transforms have a setting out of range.
+    pub fn from_folders(root: impl AsRef<Path>, transforms: Transforms) -> Result<ImageData> {
+        ImageData::holding_out(root, transforms, HoldOut::default())
+    }
+
+    /// As [`from_folders`](ImageData::from_folders), with a choice of what is held out where the
+    /// folders do not say.
+    ///
+    /// # Errors
+    /// As [`from_folders`](ImageData::from_folders).
+    pub fn holding_out(
+        root: impl AsRef<Path>,
+        transforms: Transforms,
+        hold_out: HoldOut,
+    ) -> Result<ImageData> {
+        transforms.training()?;
+        let root = root.as_ref().to_owned();
+        let Folders { classes, train, valid, test } = read_folders(&root, hold_out)?;
+        let classes = classes.into();
+        Ok(ImageData { root, classes, train, valid, test, transforms, loading: Loading::default() })
+    }
+
+    /// Pictures in a batch; 64 unless told otherwise.
+    pub fn batch_size(self, batch_size: usize) -> ImageData {
+        self.change(|loading| loading.batch_size(batch_size))
+    }
+
+    /// Decoding threads; changes no result.
+    pub fn workers(self, workers: usize) -> ImageData {
+        self.change(|loading| loading.workers(workers))
+    }
+
+    /// Seed of order and augmentation; 42 unless told otherwise.
+    pub fn seed(self, seed: u64) -> ImageData {
+        self.change(|loading| loading.seed(seed))
+    }
+
+    /// Bytes of decoded pictures kept in memory for later epochs; 1 GiB unless told otherwise.
+    pub fn cache_bytes(self, limit: usize) -> ImageData {
+        self.change(|loading| loading.cache_bytes(limit))
+    }
+
+    /// Train on a share of the pictures: the process `rank` of `world_size`. Validation is
+    /// shared out too.
+    pub fn shard(self, rank: usize, world_size: usize) -> ImageData {
+        self.change(|loading| Loading { shard: Shard { rank, world_size }, ..loading })
+    }
+
+    /// For a quick look: at most `limit` training pictures, evenly by class.
+    pub fn limit(mut self, limit: usize) -> ImageData {
+        self.train = self.train.limited(limit);
+        self
+    }
+
+    /// The same pictures through other transforms, say at another size.
+    pub fn with_transforms(mut self, transforms: Transforms) -> ImageData {
+        self.transforms = transforms;
+        // What was kept for the old size would only take memory.
+        let limit = self.loading.cache.limit();
+        self.change(|loading| loading.cache_bytes(limit))
+    }
+
+    fn change(mut self, change: impl FnOnce(Loading) -> Loading) -> ImageData {
+        self.loading = change(self.loading);
+        self
+    }
+
+    /// The folder that the pictures are in.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Class names, sorted: one vocabulary for all splits.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The pictures to learn from.
+    pub fn train(&self) -> &Split {
+        &self.train
+    }
+
+    /// The pictures to judge by.
+    pub fn valid(&self) -> &Split {
+        &self.valid
+    }
+
+    /// The pictures to predict, if there is a folder `test`.
+    pub fn test(&self) -> Option<&Split> {
+        self.test.as_ref()
+    }
+
+    /// What is done to the pictures.
+    pub fn transforms(&self) -> &Transforms {
+        &self.transforms
+    }
+
+    /// How batches are made: for splits of your own.
+    pub fn loading(&self) -> &Loading {
+        &self.loading
+    }
+
+    /// Training pictures, augmented, in the random order of this epoch.
+    ///
+    /// # Errors
+    /// If a setting is out of range; each batch can fail on a picture that cannot be read.
+    pub fn train_batches(&self, epoch: usize) -> Result<Loader> {
+        self.loading.shuffled(&self.train, &self.transforms, epoch)
+    }
+
+    /// Validation pictures, plain, in order.
+    ///
+    /// # Errors
+    /// As [`train_batches`](ImageData::train_batches).
+    pub fn valid_batches(&self) -> Result<Loader> {
+        self.loading.plain(&self.valid, &self.transforms, true)
+    }
+
+    /// Training pictures, plain, in order: what activations are computed from in advance. They are
+    /// not kept in memory, which is left to the augmented ones.
+    ///
+    /// # Errors
+    /// As [`train_batches`](ImageData::train_batches).
+    pub fn fixed_batches(&self) -> Result<Loader> {
+        self.loading.plain(&self.train, &self.transforms, false)
+    }
+
+    /// Validation pictures, augmented, in order: one pass of test-time augmentation.
+    ///
+    /// # Errors
+    /// As [`train_batches`](ImageData::train_batches).
+    pub fn augmented_batches(&self, pass: usize) -> Result<Loader> {
+        self.loading.augmented(&self.valid, &self.transforms, pass)
+    }
+
+    /// Any picture files, plain, in order: for prediction.
+    ///
+    /// # Errors
+    /// As [`train_batches`](ImageData::train_batches).
+    pub fn files(&self, paths: Vec<PathBuf>) -> Result<Loader> {
+        self.loading.plain(&Split::unlabelled(paths), &self.transforms, false)
+    }
+}
+
+#[cfg(test)]
+#[path = "data_tests.rs"]
+mod tests;

@@ -1,0 +1,33 @@
+//! From pictures to probabilities: plain predictions, test-time augmentation, and a trained model
+//! that needs no data set.
+
+mod predictions;
+mod predictor;
+mod tta;
+
+pub use predictions::Predictions;
+pub use predictor::Predictor;
+pub use tta::TestTimeAugmentation;
+
+use autograd::{ParameterStore, Var};
+use models::{Classifier, Layer, Pass};
+
+use crate::Result;
+use crate::data::Loader;
+use crate::train::to_device;
+
+/// Probabilities of whatever a loader brings, in its order.
+pub(crate) fn predict_loader(
+    classifier: &Classifier,
+    store: &ParameterStore,
+    loader: Loader,
+) -> Result<Predictions> {
+    let mut predictions = Predictions { ids: loader.ids(), ..Predictions::default() };
+    for input in to_device(store.device(), loader) {
+        let input = input?;
+        let mut pass = Pass::predict(store);
+        let logits = classifier.forward(&mut pass, Var::constant(input.tensor))?;
+        predictions.push(logits.value(), &input.labels)?;
+    }
+    Ok(predictions)
+}

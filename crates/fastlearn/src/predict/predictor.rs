@@ -1,0 +1,78 @@
+//! A trained model from its file: nothing else is needed to predict.
+
+use std::path::{Path, PathBuf};
+
+use autograd::ParameterStore;
+use models::Classifier;
+use tensor_core::Device;
+
+use super::{Predictions, TestTimeAugmentation, predict_loader};
+use crate::Result;
+use crate::data::{Loading, Split};
+use crate::train::{ModelDescription, read_model};
+use crate::transforms::Transforms;
+
+/// A model that was read from a file.
+pub struct Predictor {
+    description: ModelDescription,
+    classifier: Classifier,
+    store: ParameterStore,
+    transforms: Transforms,
+    loading: Loading,
+}
+
+impl Predictor {
+    /// Reads a file that [`Learner::save`](crate::Learner::save) wrote.
+    ///
+    /// # Errors
+    /// As [`read_model`].
+    pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<Predictor> {
+        let (description, classifier, store) = read_model(path, device)?;
+        let transforms = description.transforms.restore();
+        let loading = Loading::default();
+        Ok(Predictor { description, classifier, store, transforms, loading })
+    }
+
+    /// Batch size, threads and seed.
+    pub fn loading(self, loading: Loading) -> Predictor {
+        Predictor { loading, ..self }
+    }
+
+    /// What the file says about the model.
+    pub fn description(&self) -> &ModelDescription {
+        &self.description
+    }
+
+    /// Probabilities of any picture files, with the files' names as ids.
+    ///
+    /// # Errors
+    /// A picture that cannot be read, by name; out of memory.
+    pub fn predict(&self, files: Vec<PathBuf>) -> Result<Predictions> {
+        self.predict_split(&Split::unlabelled(files))
+    }
+
+    /// Probabilities of a split's pictures, with its labels if it has any.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_split(&self, split: &Split) -> Result<Predictions> {
+        let loader = self.loading.plain(split, &self.transforms, false)?;
+        predict_loader(&self.classifier, &self.store, loader)
+    }
+
+    /// As [`predict_split`](Self::predict_split), by test-time augmentation over `passes` augmented
+    /// views and a plain one.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta(&self, split: &Split, passes: usize) -> Result<Predictions> {
+        let plain = self.predict_split(split)?;
+        let augmented: Result<Vec<Predictions>> = (0..passes)
+            .map(|pass| {
+                let loader = self.loading.augmented(split, &self.transforms, pass)?;
+                predict_loader(&self.classifier, &self.store, loader)
+            })
+            .collect();
+        Ok(TestTimeAugmentation::new(plain, augmented?).mean())
+    }
+}

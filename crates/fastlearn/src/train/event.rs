@@ -1,0 +1,93 @@
+//! What the loop tells its listeners, and what they may answer.
+
+use super::history::EpochRow;
+use super::state::TrainState;
+use crate::Result;
+
+/// A moment of training.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A fit begins.
+    FitBegins {
+        /// Epochs it will take.
+        epochs: usize,
+        /// Training batches an epoch.
+        batches: usize,
+        /// The schedule in words.
+        schedule: &'a str,
+    },
+    /// A batch of pictures is there and about to be learned from.
+    BatchBegins {
+        /// Batch of the epoch, from 0.
+        batch: usize,
+        /// Pictures in it.
+        pictures: usize,
+    },
+    /// A step was taken.
+    BatchEnds {
+        /// Batch of the epoch, from 0.
+        batch: usize,
+        /// Pictures in it.
+        pictures: usize,
+        /// The batch's mean loss.
+        loss: f32,
+        /// The debiased running loss.
+        smoothed: f32,
+        /// Learning rate of the last layer group.
+        rate: f32,
+        /// Seconds spent waiting for the batch.
+        waited: f64,
+    },
+    /// An epoch is over and validated.
+    EpochEnds {
+        /// Its row of the table.
+        row: &'a EpochRow,
+    },
+    /// A fit is over.
+    FitEnds,
+    /// Something that a person should know and that changes nothing.
+    Notice(&'a str),
+}
+
+/// What the loop does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use]
+pub enum Control {
+    /// Go on.
+    #[default]
+    Continue,
+    /// Leave this batch out; only an answer to [`Event::BatchBegins`].
+    SkipBatch,
+    /// End the fit after this batch, as if it were over.
+    Stop,
+}
+
+/// Someone who watches training: progress lines, early stopping, checkpoints.
+pub trait Listener: Send {
+    /// Called at every event.
+    ///
+    /// # Errors
+    /// An error ends the fit and is handed to its caller.
+    fn on(&mut self, event: Event, state: &mut TrainState) -> Result<Control>;
+}
+
+/// All listeners of a learner.
+pub(crate) type Listeners = Vec<Box<dyn Listener>>;
+
+/// Tells every listener; the strongest answer counts.
+pub(crate) fn tell(
+    listeners: &mut Listeners,
+    event: Event,
+    state: &mut TrainState,
+) -> Result<Control> {
+    let mut answer = Control::Continue;
+    for listener in listeners {
+        match (listener.on(event, state)?, answer) {
+            (Control::Stop, _) => answer = Control::Stop,
+            (Control::SkipBatch, Control::Continue) => answer = Control::SkipBatch,
+            _ => {}
+        }
+    }
+    Ok(answer)
+}

@@ -1,0 +1,199 @@
+//! The training loop, on one page.
+
+use std::time::Instant;
+
+use autograd::functions;
+use autograd::optimizer::{Decay, GroupSettings, Outcome, StepSettings};
+use models::{Pass, PassMode};
+use tensor_core::ops::loss::{Loss, Target};
+
+use super::event::{Control, Event, Listeners, tell};
+use super::history::{BatchRecord, EpochRow};
+use super::state::TrainState;
+use super::task::{Input, Task};
+use crate::metrics::SmoothedLoss;
+use crate::predict::Predictions;
+use crate::schedule::{Schedule, Settings};
+use crate::{Error, Result};
+
+/// What one fit was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct FitPlan {
+    /// Name of the stage, for the table.
+    pub stage: String,
+    /// Base learning rate of each layer group.
+    pub rates: Vec<f32>,
+    /// Weight decay of each layer group.
+    pub weight_decay: Vec<f32>,
+    /// How weight decay acts.
+    pub decay: Decay,
+    /// The largest norm of all gradients together.
+    pub clip_norm: Option<f32>,
+    /// Batch norms use running statistics even in groups that train.
+    pub freeze_norms: bool,
+    /// How rates move.
+    pub schedule: Schedule,
+}
+
+impl FitPlan {
+    pub(crate) fn step_settings(&self, settings: Settings) -> StepSettings {
+        let group = |(rate, &weight_decay): (&f32, &f32)| GroupSettings {
+            rate: rate * settings.factor,
+            weight_decay,
+        };
+        StepSettings {
+            groups: self.rates.iter().zip(&self.weight_decay).map(group).collect(),
+            momentum: settings.momentum,
+            decay: self.decay,
+            clip_norm: self.clip_norm,
+        }
+    }
+}
+
+/// Trains for all epochs of the plan; every epoch ends with validation and a row.
+///
+/// If the loss stops being a number, the weights of the last finished cycle (of the beginning, in
+/// the first cycle) are brought back and [`Error::Diverged`] says so.
+pub(crate) fn fit(
+    task: &impl Task,
+    state: &mut TrainState,
+    plan: &FitPlan,
+    listeners: &mut Listeners,
+) -> Result<()> {
+    let batches = task.train_batches(state.epochs_begun)?.len();
+    let (epochs, label) = (plan.schedule.epochs(), plan.schedule.label());
+    let _ = tell(listeners, Event::FitBegins { epochs, batches, schedule: &label }, state)?;
+    let mut smoothed = SmoothedLoss::default();
+    let mut kept = state.store.snapshot()?;
+    for epoch in 0..epochs {
+        state.epoch = epoch;
+        let start = Instant::now();
+        let control = match train_epoch(task, state, plan, batches, &mut smoothed, listeners) {
+            Err(error @ Error::Diverged { .. }) => {
+                state.store.restore(&kept)?;
+                return Err(error);
+            }
+            other => other?,
+        };
+        let row = validated_row(task, state, plan, &smoothed, start)?;
+        if plan.schedule.is_cycle_end(epoch) {
+            kept = state.store.snapshot()?;
+        }
+        state.history.epochs.push(row.clone());
+        let answer = tell(listeners, Event::EpochEnds { row: &row }, state)?;
+        if control == Control::Stop || answer == Control::Stop {
+            break;
+        }
+    }
+    let _ = tell(listeners, Event::FitEnds, state)?;
+    Ok(())
+}
+
+fn train_epoch(
+    task: &impl Task,
+    state: &mut TrainState,
+    plan: &FitPlan,
+    batches: usize,
+    smoothed: &mut SmoothedLoss,
+    listeners: &mut Listeners,
+) -> Result<Control> {
+    let mut inputs = task.train_batches(state.epochs_begun)?;
+    state.epochs_begun += 1;
+    for batch in 0.. {
+        let waiting = Instant::now();
+        let Some(input) = inputs.next() else { break };
+        let (input, waited) = (input?, waiting.elapsed().as_secs_f64());
+        state.batch = batch;
+        let pictures = input.labels.len();
+        match tell(listeners, Event::BatchBegins { batch, pictures }, state)? {
+            Control::Continue => {}
+            Control::SkipBatch => continue,
+            Control::Stop => return Ok(Control::Stop),
+        }
+        let settings = plan.schedule.at(state.epoch * batches + batch, batches);
+        let step = plan.step_settings(settings);
+        let rate = step.groups.last().map_or(0.0, |group| group.rate);
+        let loss = train_step(task, state, input, &step, plan.freeze_norms)?;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { epoch: state.epoch, batch, rate });
+        }
+        let average = smoothed.push(f64::from(loss)) as f32;
+        state.history.batches.push(BatchRecord { loss, rate, momentum: settings.momentum });
+        let event = Event::BatchEnds { batch, pictures, loss, smoothed: average, rate, waited };
+        if tell(listeners, event, state)? == Control::Stop {
+            return Ok(Control::Stop);
+        }
+    }
+    Ok(Control::Continue)
+}
+
+/// Forward, loss, backward, step. Returns the batch's mean loss; a step whose loss or gradients are
+/// not finite is not taken, and its loss is not finite.
+pub(crate) fn train_step(
+    task: &impl Task,
+    state: &mut TrainState,
+    input: Input,
+    settings: &StepSettings,
+    freeze_norms: bool,
+) -> Result<f32> {
+    let mode = pass_mode(state, freeze_norms);
+    state.steps += 1;
+    let device = state.store.device().clone();
+    let mut pass = Pass::new(&state.store, mode);
+    let logits = task.logits(&mut pass, input.tensor)?;
+    let target = Target::classes(&device, &input.labels, logits.shape().channels())?;
+    let mut tape = pass.tape;
+    let losses = functions::loss(&mut tape, Loss::CrossEntropy, &logits, &target)?;
+    drop(logits);
+    let loss = functions::mean(&mut tape, &losses)?;
+    let value = loss.value().item()?;
+    if !value.is_finite() {
+        return Ok(value);
+    }
+    tape.backward(&loss, &mut state.store)?;
+    Ok(match state.optimizer.step(&mut state.store, settings)? {
+        Outcome::Stepped => value,
+        Outcome::NotFinite => f32::NAN,
+    })
+}
+
+fn pass_mode(state: &TrainState, freeze_norms: bool) -> PassMode {
+    use autograd::functions::NormMode;
+    if freeze_norms {
+        let norms = vec![NormMode::Running; state.store.statistics().len()];
+        return PassMode::train(norms, state.seed, state.steps);
+    }
+    PassMode::train_groups(&state.store, state.seed, state.steps)
+}
+
+/// The whole validation set's losses and probabilities.
+pub(crate) fn validate(task: &impl Task, state: &TrainState) -> Result<Predictions> {
+    let mut predictions = Predictions::default();
+    for input in task.valid_batches()? {
+        let Input { tensor, labels } = input?;
+        let mut pass = Pass::predict(&state.store);
+        let logits = task.logits(&mut pass, tensor)?;
+        predictions.push(logits.value(), &labels)?;
+    }
+    Ok(predictions)
+}
+
+fn validated_row(
+    task: &impl Task,
+    state: &TrainState,
+    plan: &FitPlan,
+    smoothed: &SmoothedLoss,
+    start: Instant,
+) -> Result<EpochRow> {
+    let predictions = validate(task, state)?;
+    let scored = predictions.scored()?;
+    Ok(EpochRow {
+        stage: plan.stage.clone(),
+        cycle: plan.schedule.cycle_of(state.epoch),
+        epoch: state.epoch,
+        train_loss: smoothed.value().unwrap_or(f64::NAN) as f32,
+        valid_loss: scored.log_loss() as f32,
+        metrics: vec![("accuracy".to_string(), scored.accuracy())],
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}

@@ -1,0 +1,64 @@
+//! What happened during training, batch by batch and epoch by epoch.
+
+use serde::{Deserialize, Serialize};
+
+/// One training step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BatchRecord {
+    /// Mean loss of the batch.
+    pub loss: f32,
+    /// Learning rate of the last layer group.
+    pub rate: f32,
+    /// Momentum, if the schedule moved it.
+    pub momentum: Option<f32>,
+}
+
+/// One line of the table that a fit prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// Which fit it belongs to, such as `unfrozen`; empty if it was not named.
+    pub stage: String,
+    /// Cycle of the fit, from 0.
+    pub cycle: usize,
+    /// Epoch of the fit, from 0.
+    pub epoch: usize,
+    /// Debiased running mean of the training loss (fastai 0.7's `trn_loss`), dropout and augmentation on.
+    pub train_loss: f32,
+    /// Mean loss over the whole validation set.
+    pub valid_loss: f32,
+    /// Whole-set metrics by name, in the order they are printed.
+    pub metrics: Vec<(String, f64)>,
+    /// Seconds of training and validation.
+    pub seconds: f64,
+}
+
+/// Everything recorded since the learner was made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Every step, in order.
+    pub batches: Vec<BatchRecord>,
+    /// Every epoch, in order.
+    pub epochs: Vec<EpochRow>,
+}
+
+impl History {
+    /// The last epoch's row.
+    pub fn last(&self) -> Option<&EpochRow> {
+        self.epochs.last()
+    }
+
+    /// The epochs as CSV with a header.
+    pub fn to_csv(&self) -> String {
+        let mut text = String::from("stage,cycle,epoch,train_loss,valid_loss");
+        let names = self.epochs.first().map(|row| row.metrics.as_slice()).unwrap_or_default();
+        names.iter().for_each(|(name, _)| text.push_str(&format!(",{name}")));
+        text.push_str(",seconds\n");
+        for row in &self.epochs {
+            let EpochRow { stage, cycle, epoch, train_loss, valid_loss, .. } = row;
+            text.push_str(&format!("{stage},{cycle},{epoch},{train_loss},{valid_loss}"));
+            row.metrics.iter().for_each(|(_, value)| text.push_str(&format!(",{value}")));
+            text.push_str(&format!(",{:.2}\n", row.seconds));
+        }
+        text
+    }
+}

@@ -1,0 +1,338 @@
+//! The learner: data, network and training state in one hand.
+
+use std::path::{Path, PathBuf};
+
+use autograd::ParameterStore;
+use autograd::optimizer::Decay;
+use models::head::HeadOptions;
+use models::{Architecture, Classifier};
+use tensor_core::Device;
+
+use super::activations::{Activations, compute_or_read};
+use super::event::{Event, Listeners, tell};
+use super::fit::{FitPlan, fit, validate};
+use super::head_learner::HeadLearner;
+use super::history::History;
+use super::options::{LearnerBuilder, OptimizerKind};
+use super::state::TrainState;
+use super::summary::{Summary, summarise};
+use super::task::{PictureTask, Task};
+use super::{model_file, rate_finder};
+use crate::data::{ImageData, Loader};
+use crate::predict::{Predictions, TestTimeAugmentation, predict_loader};
+use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
+use crate::{Error, Result};
+
+/// A classifier, the pictures it learns from, and where its training stands.
+///
+/// ```no_run
+/// use fastlearn::{Arch, ImageData, Learner, Transforms, schedule::Cycles};
+/// # fn main() -> fastlearn::Result<()> {
+/// let data = ImageData::from_folders("data/dogscats", Transforms::side_on(224).max_zoom(1.1))?;
+/// let mut learner = Learner::pretrained(Arch::ResNet34, data)?;
+/// let rate = learner.lr_find()?.suggest().map_or(1e-2, |suggestion| suggestion.rate);
+/// learner.precompute()?.fit(rate, 2)?;
+/// learner.fit(rate, Cycles::new(3).length(1))?;
+/// learner.unfreeze()?;
+/// learner.fit([rate / 100.0, rate / 10.0, rate], Cycles::new(3).multiplier(2))?;
+/// println!("{:.4}", learner.tta(4)?.scored()?.accuracy());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Learner {
+    pub(super) architecture: Architecture,
+    pub(super) head: HeadOptions,
+    pub(super) classifier: Classifier,
+    pub(super) data: ImageData,
+    pub(super) state: TrainState,
+    pub(super) optimizer: OptimizerKind,
+    pub(super) weight_decay: Rates,
+    pub(super) decay: Decay,
+    pub(super) clip_norm: Option<f32>,
+    pub(super) freeze_norms: bool,
+    pub(super) stage: String,
+    pub(super) cache_folder: Option<PathBuf>,
+    pub(super) listeners: Listeners,
+}
+
+/// Names of the layer groups, for axes and tables.
+pub(super) const GROUP_NAMES: [&str; 3] = ["stem to layer2", "layer3 to layer4", "head"];
+
+impl Learner {
+    /// A pre-trained body with a new head for the classes of the data; the body is frozen.
+    ///
+    /// # Errors
+    /// If there are no weights (the message names the remedies), or memory is full.
+    pub fn pretrained(architecture: impl Into<Architecture>, data: ImageData) -> Result<Learner> {
+        Learner::builder(architecture, data).build()
+    }
+
+    /// For everything that [`pretrained`](Self::pretrained) decides by itself.
+    pub fn builder(architecture: impl Into<Architecture>, data: ImageData) -> LearnerBuilder {
+        LearnerBuilder::new(architecture.into(), data)
+    }
+
+    /// Trains the unfrozen layer groups on augmented pictures. `rates` is one rate for all groups or
+    /// one a group; `schedule` is a number of epochs at a constant rate, [`Cycles`](crate::schedule::Cycles)
+    /// or any other [`Schedule`].
+    ///
+    /// # Errors
+    /// Settings out of range; a picture that cannot be read, by name; [`Error::Diverged`] if the
+    /// loss stops being a number (the weights are then those of the last finished cycle).
+    pub fn fit(
+        &mut self,
+        rates: impl Into<Rates>,
+        schedule: impl Into<Schedule>,
+    ) -> Result<&History> {
+        let plan = self.plan(rates.into(), schedule.into())?;
+        self.state.optimizer = self.optimizer.build();
+        let device = self.device().clone();
+        let Learner { classifier, data, state, listeners, .. } = self;
+        let task = PictureTask { device: &device, classifier, data };
+        fit(&task, state, &plan, listeners)?;
+        Ok(&self.state.history)
+    }
+
+    /// Finds a learning rate: 100 steps from 1e-5 to 10. Nothing of the learner changes.
+    ///
+    /// # Errors
+    /// A picture that cannot be read; out of memory.
+    pub fn lr_find(&mut self) -> Result<FinderCurve> {
+        self.lr_find_with(1.0, &Ramp::default())
+    }
+
+    /// As [`lr_find`](Self::lr_find) with the ratios between the groups' rates and another ramp.
+    ///
+    /// # Errors
+    /// As [`lr_find`](Self::lr_find), and for a ramp out of range.
+    pub fn lr_find_with(&mut self, rates: impl Into<Rates>, ramp: &Ramp) -> Result<FinderCurve> {
+        let plan = self.plan(rates.into(), Schedule::constant(1))?;
+        let (device, group) = (self.device().clone(), self.axis_group());
+        let Learner { classifier, data, state, .. } = self;
+        let task = PictureTask { device: &device, classifier, data };
+        rate_finder::find(&task, state, &plan, ramp, group)
+    }
+
+    /// Computes the activations below the head once (or reads them from the cache folder) and lends
+    /// the learner as one that trains the head on them.
+    ///
+    /// # Errors
+    /// A picture that cannot be read; out of memory.
+    pub fn precompute(&mut self) -> Result<HeadLearner<'_>> {
+        let activations = self.activations()?;
+        HeadLearner::new(self, activations)
+    }
+
+    fn activations(&mut self) -> Result<Activations> {
+        let (activations, notice) = compute_or_read(self)?;
+        if let Some(notice) = notice {
+            let _ = tell(&mut self.listeners, Event::Notice(&notice), &mut self.state)?;
+        }
+        Ok(activations)
+    }
+
+    /// Only the head trains.
+    ///
+    /// # Errors
+    /// None in practice: the groups are the learner's own.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.freeze_to(self.groups() - 1)
+    }
+
+    /// Every layer group trains.
+    ///
+    /// # Errors
+    /// None in practice: the groups are the learner's own.
+    pub fn unfreeze(&mut self) -> Result<()> {
+        self.freeze_to(0)
+    }
+
+    /// The groups from `group` on train, those before it do not.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no such group.
+    pub fn freeze_to(&mut self, group: usize) -> Result<()> {
+        if group >= self.groups() {
+            return Err(Error::setting("the layer group", group, "there are 0, 1 and 2"));
+        }
+        let flags: Vec<bool> = (0..self.groups()).map(|index| index >= group).collect();
+        self.train_groups(&flags)
+    }
+
+    /// Exactly these layer groups train.
+    ///
+    /// # Errors
+    /// If there is not one flag a group.
+    pub fn train_groups(&mut self, trainable: &[bool]) -> Result<()> {
+        Ok(self.state.store.set_trainable(trainable)?)
+    }
+
+    /// Whether batch norms keep to their running statistics even where their group trains
+    /// (fastai's `bn_freeze`: advised for unfrozen networks deeper than ResNet-34).
+    pub fn freeze_norms(&mut self, frozen: bool) {
+        self.freeze_norms = frozen;
+    }
+
+    /// Weight decay, one number or one a layer group, added to the gradient (L2) or decoupled.
+    pub fn weight_decay(&mut self, weight_decay: impl Into<Rates>, decay: Decay) {
+        (self.weight_decay, self.decay) = (weight_decay.into(), decay);
+    }
+
+    /// Scales gradients down to this norm where theirs is larger.
+    pub fn clip_norm(&mut self, limit: Option<f32>) {
+        self.clip_norm = limit;
+    }
+
+    /// Name of the fits from now on, for the table.
+    pub fn set_stage(&mut self, stage: impl Into<String>) {
+        self.stage = stage.into();
+    }
+
+    /// Other pictures of the same classes, such as the same at another size. Activations are
+    /// computed again when they are next asked for.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the classes are not the same.
+    pub fn set_data(&mut self, data: ImageData) -> Result<()> {
+        if data.classes() != self.data.classes() {
+            let classes = data.classes().join(", ");
+            return Err(Error::setting("the classes", classes, "they must be those of before"));
+        }
+        self.data = data;
+        Ok(())
+    }
+
+    /// Probabilities of the validation pictures, seen plainly.
+    ///
+    /// # Errors
+    /// A picture that cannot be read; out of memory.
+    pub fn predict(&self) -> Result<Predictions> {
+        let mut predictions = validate(&self.task(), &self.state)?;
+        predictions.ids = self.data.valid().file_names();
+        Ok(predictions)
+    }
+
+    /// Probabilities of the validation pictures by test-time augmentation: the mean over a plain view
+    /// and `passes` augmented ones (4 in the lesson).
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta(&self, passes: usize) -> Result<Predictions> {
+        Ok(self.tta_stack(passes)?.mean())
+    }
+
+    /// Every view of [`tta`](Self::tta) by itself.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta_stack(&self, passes: usize) -> Result<TestTimeAugmentation> {
+        let plain = self.predict()?;
+        let augmented: Result<Vec<Predictions>> = (0..passes)
+            .map(|pass| self.predict_batches(self.data.augmented_batches(pass)?))
+            .collect();
+        Ok(TestTimeAugmentation::new(plain, augmented?))
+    }
+
+    /// Probabilities of whatever a loader brings.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_batches(&self, loader: Loader) -> Result<Predictions> {
+        predict_loader(&self.classifier, &self.state.store, loader)
+    }
+
+    /// Layers with shapes, parameters, groups and what trains.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn summary(&self) -> Result<Summary> {
+        summarise(
+            &self.classifier,
+            &self.state.store,
+            self.data.transforms().size(),
+            self.freeze_norms,
+        )
+    }
+
+    /// Writes weights, classes and transforms into one `.safetensors` file that predicts by itself.
+    ///
+    /// # Errors
+    /// If the file cannot be written; nothing half-written is left.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        model_file::write(self, path.as_ref())
+    }
+
+    /// Brings back the weights of a file that [`save`](Self::save) wrote for the same architecture
+    /// and classes. Nothing changes unless all of it fits.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is another model's.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        model_file::read_into(self, path.as_ref())
+    }
+
+    /// The data.
+    pub fn data(&self) -> &ImageData {
+        &self.data
+    }
+
+    /// The architecture of the body.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The parameters.
+    pub fn store(&self) -> &ParameterStore {
+        &self.state.store
+    }
+
+    /// Everything recorded so far.
+    pub fn history(&self) -> &History {
+        &self.state.history
+    }
+
+    /// The device that computes.
+    pub fn device(&self) -> &Device {
+        self.state.store.device()
+    }
+
+    /// How many layer groups there are: the body's two and the head.
+    pub fn groups(&self) -> usize {
+        self.state.store.groups()
+    }
+
+    /// The last layer group that trains: the finder's axis shows its rate.
+    fn axis_group(&self) -> &'static str {
+        let last = self.state.store.trainable().iter().rposition(|&trains| trains);
+        last.and_then(|group| GROUP_NAMES.get(group)).copied().unwrap_or("head")
+    }
+
+    pub(super) fn task(&self) -> PictureTask<'_> {
+        PictureTask { device: self.device(), classifier: &self.classifier, data: &self.data }
+    }
+
+    pub(super) fn plan(&self, rates: Rates, schedule: Schedule) -> Result<FitPlan> {
+        schedule.validate()?;
+        let groups = self.groups();
+        if self.data.train().is_empty() {
+            return Err(Error::setting("the training set", "empty", "there must be pictures"));
+        }
+        Ok(FitPlan {
+            stage: self.stage.clone(),
+            rates: rates.expand(groups)?,
+            weight_decay: self.weight_decay.expand(groups)?,
+            decay: self.decay,
+            clip_norm: self.clip_norm,
+            freeze_norms: self.freeze_norms,
+            schedule,
+        })
+    }
+
+    /// How many training batches an epoch has.
+    ///
+    /// # Errors
+    /// If a setting of the loader is out of range.
+    pub fn batches_per_epoch(&self) -> Result<usize> {
+        Ok(self.task().train_batches(0)?.len())
+    }
+}

@@ -1,0 +1,28 @@
+//! Training: the loop, the learner around it, and what may listen to it.
+//!
+//! [`Learner`] is what users hold; [`HeadLearner`] trains its head alone on activations computed once.
+//! Both hand a [`task`] to the one loop in [`mod@fit`]. How rates move is `schedule`'s business, where
+//! batches come from `data`'s, and what predictions are worth `metrics`'s.
+
+mod activations;
+mod event;
+mod fit;
+mod head_learner;
+mod history;
+mod learner;
+mod model_file;
+mod options;
+mod rate_finder;
+mod state;
+mod summary;
+mod task;
+
+pub use event::{Control, Event, Listener};
+pub use head_learner::HeadLearner;
+pub use history::{BatchRecord, EpochRow, History};
+pub use learner::Learner;
+pub use model_file::{ModelDescription, read_model};
+pub use options::{LearnerBuilder, OptimizerKind};
+pub use state::TrainState;
+pub use summary::{Summary, SummaryRow};
+pub(crate) use task::to_device;

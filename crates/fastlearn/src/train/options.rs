@@ -1,0 +1,194 @@
+//! How a learner is put together.
+
+use std::path::PathBuf;
+
+use autograd::optimizer::{Adam, Decay, Optimizer, Sgd};
+use models::exchange::{Part, import};
+use models::head::HeadOptions;
+use models::weights::{DownloadObserver, Silent};
+use models::{Architecture, Classifier, StateDict, WeightsRequest};
+use serde::{Deserialize, Serialize};
+use tensor_core::Device;
+
+use super::event::Listener;
+use super::history::History;
+use super::learner::Learner;
+use super::state::TrainState;
+use crate::Result;
+use crate::data::ImageData;
+use crate::schedule::Rates;
+
+/// Which optimiser each fit begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent with momentum 0.9: the lesson's.
+    #[default]
+    Sgd,
+    /// Adam with PyTorch's defaults.
+    Adam,
+}
+
+impl OptimizerKind {
+    /// A new optimiser of this kind, without history.
+    pub fn build(self) -> Box<dyn Optimizer> {
+        match self {
+            OptimizerKind::Sgd => Box::new(Sgd::new(0.9)),
+            OptimizerKind::Adam => Box::new(Adam::new()),
+        }
+    }
+}
+
+/// Where a learner's first weights come from.
+enum FirstWeights {
+    Random,
+    Request(WeightsRequest),
+    State(StateDict, String),
+}
+
+/// Collects the parts of a [`Learner`].
+pub struct LearnerBuilder {
+    architecture: Architecture,
+    data: ImageData,
+    device: Option<Device>,
+    weights: FirstWeights,
+    head: HeadOptions,
+    seed: u64,
+    optimizer: OptimizerKind,
+    cache_folder: Option<PathBuf>,
+    listeners: Vec<Box<dyn Listener>>,
+}
+
+impl LearnerBuilder {
+    pub(super) fn new(architecture: Architecture, data: ImageData) -> LearnerBuilder {
+        LearnerBuilder {
+            weights: FirstWeights::Request(WeightsRequest::new(architecture.clone())),
+            architecture,
+            data,
+            device: None,
+            head: HeadOptions::default(),
+            seed: 42,
+            optimizer: OptimizerKind::default(),
+            cache_folder: None,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// The device to train on; [`Device::best`] if none is given.
+    pub fn device(self, device: &Device) -> LearnerBuilder {
+        LearnerBuilder { device: Some(device.clone()), ..self }
+    }
+
+    /// A file of weights, or a name in the cache folder, instead of the published weights.
+    pub fn weights(mut self, choice: &str) -> LearnerBuilder {
+        let request = WeightsRequest::new(self.architecture.clone()).choosing(choice);
+        self.weights = FirstWeights::Request(request);
+        self
+    }
+
+    /// Pre-trained weights that are in memory already; `origin` names them in messages.
+    pub fn state(mut self, state: StateDict, origin: impl Into<String>) -> LearnerBuilder {
+        self.weights = FirstWeights::State(state, origin.into());
+        self
+    }
+
+    /// No pre-trained weights: training from scratch, every layer group at once.
+    pub fn random_weights(mut self) -> LearnerBuilder {
+        self.weights = FirstWeights::Random;
+        self
+    }
+
+    /// The folder for weights and activations instead of the user's cache folder.
+    pub fn cache_folder(self, folder: impl Into<PathBuf>) -> LearnerBuilder {
+        LearnerBuilder { cache_folder: Some(folder.into()), ..self }
+    }
+
+    /// Sizes of the head.
+    pub fn head(self, head: HeadOptions) -> LearnerBuilder {
+        LearnerBuilder { head, ..self }
+    }
+
+    /// Seed of first values and dropout; 42 unless told otherwise. Order and augmentation have that
+    /// of the data.
+    pub fn seed(self, seed: u64) -> LearnerBuilder {
+        LearnerBuilder { seed, ..self }
+    }
+
+    /// The optimiser of every fit.
+    pub fn optimizer(self, optimizer: OptimizerKind) -> LearnerBuilder {
+        LearnerBuilder { optimizer, ..self }
+    }
+
+    /// Someone who watches training.
+    pub fn listener(mut self, listener: impl Listener + 'static) -> LearnerBuilder {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// Finds the weights (downloading them if need be, silently) and builds the network.
+    ///
+    /// # Errors
+    /// If there are no weights (the message names the remedies), they do not fit, or memory is full.
+    pub fn build(self) -> Result<Learner> {
+        self.build_observed(&mut Silent)
+    }
+
+    /// As [`build`](Self::build), telling `observer` of a download.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_observed(self, observer: &mut dyn DownloadObserver) -> Result<Learner> {
+        let pretrained = match self.weights {
+            FirstWeights::Random => None,
+            FirstWeights::State(state, origin) => Some((state, origin)),
+            FirstWeights::Request(mut request) => {
+                request.cache_dir = self.cache_folder.clone().or(request.cache_dir);
+                let found = request.resolve(observer)?;
+                let state = StateDict::read(&found.path)?;
+                Some((state, found.path.display().to_string()))
+            }
+        };
+        let device = match self.device {
+            Some(device) => device,
+            None => Device::best()?,
+        };
+        let classes = self.data.classes().len();
+        let (classifier, mut store) =
+            Classifier::new(&self.architecture, classes, &self.head, self.seed, &device)?;
+        let scratch = pretrained.is_none();
+        if let Some((state, origin)) = pretrained {
+            import(&mut store, &state, Part::Body, &origin)?;
+        }
+        let state = TrainState {
+            store,
+            optimizer: self.optimizer.build(),
+            seed: self.seed,
+            epochs_begun: 0,
+            steps: 0,
+            epoch: 0,
+            batch: 0,
+            history: History::default(),
+        };
+        let mut learner = Learner {
+            architecture: self.architecture,
+            head: self.head,
+            classifier,
+            data: self.data,
+            state,
+            optimizer: self.optimizer,
+            weight_decay: Rates::from(0.0),
+            decay: Decay::L2,
+            clip_norm: None,
+            freeze_norms: false,
+            stage: String::new(),
+            cache_folder: self.cache_folder,
+            listeners: self.listeners,
+        };
+        if scratch {
+            learner.unfreeze()?;
+        } else {
+            learner.freeze()?;
+        }
+        Ok(learner)
+    }
+}
