@@ -1,5 +1,6 @@
 //! Count, mean and M2 of a part of the rows. Joining the parts is `finalise`'s.
 
+use crate::cpu::pointwise::parts::split_rows;
 use crate::cpu::vector::dispatch;
 
 /// Rows whose own mean and M2 are taken at once, in registers.
@@ -45,7 +46,7 @@ fn join_block<const ROWS: usize>(
     m2: &mut [f32],
 ) {
     let channels = origin.len();
-    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &block[row * channels..][..channels]);
+    let rows = split_rows::<ROWS>(block, channels);
     let (mean, m2) = (&mut mean[..channels], &mut m2[..channels]);
     let weight = ROWS as f32 / (seen + ROWS as f32);
     for channel in 0..channels {

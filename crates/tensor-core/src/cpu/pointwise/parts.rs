@@ -13,6 +13,20 @@ pub(in crate::cpu) fn part_rows(channels: usize) -> usize {
     (PART / channels.max(1)).max(1)
 }
 
+/// The first `ROWS` rows of a block as slices of one known length, so that loops over their elements
+/// need no bounds checks and the compiler vectorises them whole.
+#[inline(always)]
+pub(in crate::cpu) fn split_rows<const ROWS: usize>(
+    block: &[f32],
+    channels: usize,
+) -> [&[f32]; ROWS] {
+    let mut rows = [block; ROWS];
+    for (index, row) in rows.iter_mut().enumerate() {
+        *row = &block[index * channels..][..channels];
+    }
+    rows
+}
+
 impl Cpu {
     /// Calls `work` once for every part; on the calling thread if all of them together have at most
     /// [`PART`] elements, because waking the others would cost more.

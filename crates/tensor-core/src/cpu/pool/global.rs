@@ -1,8 +1,9 @@
 //! Means and maxima of whole pictures: `[pixels, c]` to `[c]`.
 
+use super::first_maximum::{self, GROUP};
 use super::larger;
-use super::window::give;
 use crate::cpu::InstructionSet;
+use crate::cpu::pointwise::parts::split_rows;
 use crate::cpu::vector::dispatch;
 use crate::memory::WriteMode;
 
@@ -17,8 +18,7 @@ dispatch! {
         let blocks = picture.chunks_exact(SUMMED_PIXELS * channels);
         let rest = blocks.remainder();
         for block in blocks {
-            let pixels: [&[f32]; SUMMED_PIXELS] =
-                std::array::from_fn(|pixel| &block[pixel * channels..][..channels]);
+            let pixels = split_rows::<SUMMED_PIXELS>(block, channels);
             for i in 0..channels {
                 let mut sum = 0.0;
                 for pixel in pixels {
@@ -49,21 +49,39 @@ dispatch! {
         }
     }
 
-    fn spread_mean(gradient: &[f32], accumulate: bool, to: &mut [f32]) {
+    fn spread_mean<const ACCUMULATE: bool>(gradient: &[f32], to: &mut [f32]) {
         let channels = gradient.len();
         let share = 1.0 / (to.len() / channels) as f32;
         for pixel in to.chunks_exact_mut(channels) {
             for i in 0..channels {
-                let before = if accumulate { pixel[i] } else { 0.0 };
+                let before = if ACCUMULATE { pixel[i] } else { 0.0 };
                 pixel[i] = before + gradient[i] * share;
             }
         }
     }
 
-    fn give_to_maxima(picture: &[f32], maxima: &[f32], remaining: &mut [f32], to: &mut [f32]) {
-        let channels = maxima.len();
-        for (picture, to) in picture.chunks_exact(channels).zip(to.chunks_exact_mut(channels)) {
-            give(picture, maxima, remaining, to);
+    fn add_to_first_maxima(picture: &[f32], gradient: &[f32], to: &mut [f32]) {
+        let channels = gradient.len();
+        let mut best = vec![f32::NEG_INFINITY; channels];
+        let mut places = vec![0; channels];
+        let blocks = picture.chunks_exact(GROUP * channels);
+        let rest = blocks.remainder();
+        let mut first = 0;
+        for block in blocks {
+            first_maximum::extend(split_rows(block, channels), first, &mut best, &mut places);
+            first += GROUP as u32;
+        }
+        if !rest.is_empty() {
+            // The last pixel stands for those that are missing: it takes no place from itself.
+            let last = &rest[rest.len() - channels..];
+            let mut group = [last; GROUP];
+            for (to, pixel) in group.iter_mut().zip(rest.chunks_exact(channels)) {
+                *to = pixel;
+            }
+            first_maximum::extend(group, first, &mut best, &mut places);
+        }
+        for (channel, place) in places.iter().enumerate() {
+            to[*place as usize * channels + channel] += gradient[channel];
         }
     }
 }
@@ -72,20 +90,18 @@ dispatch! {
 pub(super) fn gradient(
     set: InstructionSet,
     picture: &[f32],
-    channels: usize,
     maximum_gradient: Option<&[f32]>,
     mean_gradient: Option<&[f32]>,
     to: &mut [f32],
     mode: WriteMode,
 ) {
-    match mean_gradient {
-        Some(gradient) => spread_mean(set, gradient, mode == WriteMode::Accumulate, to),
-        None if mode == WriteMode::Write => to.fill(0.0),
-        None => {}
+    match (mean_gradient, mode) {
+        (Some(gradient), WriteMode::Write) => spread_mean::<false>(set, gradient, to),
+        (Some(gradient), WriteMode::Accumulate) => spread_mean::<true>(set, gradient, to),
+        (None, WriteMode::Write) => to.fill(0.0),
+        (None, WriteMode::Accumulate) => {}
     }
     if let Some(gradient) = maximum_gradient {
-        let mut maxima = vec![0.0; channels];
-        maximum(set, picture, &mut maxima);
-        give_to_maxima(set, picture, &maxima, &mut gradient.to_vec(), to);
+        add_to_first_maxima(set, picture, gradient, to);
     }
 }

@@ -1,8 +1,10 @@
-//! Pooling: [`window`] for maxima over windows, [`global`] for whole pictures. Pictures, or bands of
-//! their rows, are the parts.
+//! Pooling: [`window`] and [`window_gradient`] for maxima over windows, [`global`] for whole pictures.
+//! Pictures, or bands of their rows, are the parts.
 
+mod first_maximum;
 mod global;
 mod window;
+mod window_gradient;
 
 use super::Cpu;
 use crate::Result;
@@ -41,11 +43,12 @@ impl PoolKernels for Cpu {
         let gradients = output_gradient.host::<f32>().chunks_exact(shape.p() * shape.q() * shape.c);
         let destinations = input_gradient.slice.host::<f32>().chunks_exact_mut(picture);
         let parts = input.host::<f32>().chunks_exact(picture).zip(gradients).zip(destinations);
-        self.for_each_part(shape.input_len(), parts, |((picture, gradient), to)| {
-            if mode == WriteMode::Write {
-                to.fill(0.0);
-            }
-            window::add_gradient(set, shape, picture, gradient, to);
+        let gradient = match mode {
+            WriteMode::Write => window_gradient::gradient::<false>,
+            WriteMode::Accumulate => window_gradient::gradient::<true>,
+        };
+        self.for_each_part(shape.input_len(), parts, |((picture, output_gradient), to)| {
+            gradient(set, shape, picture, output_gradient, to);
         });
         Ok(())
     }
@@ -95,7 +98,7 @@ impl PoolKernels for Cpu {
                     (Some(maximum), Some(mean))
                 }
             };
-            global::gradient(set, picture, shape.c, maximum, mean, to, mode);
+            global::gradient(set, picture, maximum, mean, to, mode);
         });
         Ok(())
     }

@@ -20,30 +20,11 @@ dispatch! {
             row_maxima(shape, picture, first_row + row, &mut folded, output);
         }
     }
-
-    /// Adds each window's gradient to its first maximum in `to` (`[h, w, c]`). The maxima are
-    /// computed again: that is cheaper than reading stored places.
-    pub(super) fn add_gradient(
-        shape: &MaxPoolShape,
-        picture: &[f32],
-        gradient: &[f32],
-        to: &mut [f32],
-    ) {
-        let row_len = shape.q() * shape.c;
-        let mut folded = vec![0.0; shape.w * shape.c];
-        let mut maxima = vec![0.0; row_len];
-        let mut remaining = vec![0.0; row_len];
-        for (row, gradient) in gradient.chunks_exact(row_len).enumerate() {
-            row_maxima(shape, picture, row, &mut folded, &mut maxima);
-            remaining.copy_from_slice(gradient);
-            add_row_gradient(shape, picture, row, &maxima, &mut remaining, to);
-        }
-    }
 }
 
 /// The part of a window that lies in the picture.
 #[inline(always)]
-fn covered(
+pub(super) fn covered(
     output: usize,
     stride: usize,
     window: usize,
@@ -87,45 +68,5 @@ fn fold_maximum(lines: &[f32], len: usize, which: Range<usize>, to: &mut [f32]) 
         for i in 0..len {
             to[i] = larger(to[i], larger(first[i], second[i]));
         }
-    }
-}
-
-/// Gives what is left of each window's gradient to the first element that equals its maximum.
-#[inline(always)]
-fn add_row_gradient(
-    shape: &MaxPoolShape,
-    picture: &[f32],
-    row: usize,
-    maxima: &[f32],
-    remaining: &mut [f32],
-    to: &mut [f32],
-) {
-    let (channels, line) = (shape.c, shape.w * shape.c);
-    for picture_row in covered(row, shape.stride[0], shape.window[0], shape.padding[0], shape.h) {
-        let picture = &picture[picture_row * line..][..line];
-        let to = &mut to[picture_row * line..][..line];
-        let windows = maxima.chunks_exact(channels).zip(remaining.chunks_exact_mut(channels));
-        for (column, (maxima, remaining)) in windows.enumerate() {
-            let columns =
-                covered(column, shape.stride[1], shape.window[1], shape.padding[1], shape.w);
-            for pixel in columns {
-                let picture = &picture[pixel * channels..][..channels];
-                let to = &mut to[pixel * channels..][..channels];
-                give(picture, maxima, remaining, to);
-            }
-        }
-    }
-}
-
-/// Moves the remaining gradient to where the picture has the maximum (or a not-a-number, which then
-/// is the maximum).
-#[inline(always)]
-pub(super) fn give(picture: &[f32], maxima: &[f32], remaining: &mut [f32], to: &mut [f32]) {
-    let len = picture.len();
-    let (maxima, remaining, to) = (&maxima[..len], &mut remaining[..len], &mut to[..len]);
-    for i in 0..len {
-        let hit = picture[i] == maxima[i] || picture[i].is_nan();
-        to[i] += if hit { remaining[i] } else { 0.0 };
-        remaining[i] = if hit { 0.0 } else { remaining[i] };
     }
 }
