@@ -138,7 +138,7 @@ fn a_sum_of_squares_over_anything_not_finite_is_not_finite() {
             let mut values = vec![1.0f32; 100];
             values[place] = bad;
             let compute = |cpu: &Cpu| {
-                assert!(!cpu.sum_of_squares(&[0..100], read(&values)).unwrap().is_finite());
+                assert!(!cpu.sum_of_squares(&[0..40, 40..100], read(&values)).unwrap().is_finite());
                 Vec::new()
             };
             on_all_sets(compute, |_, _| {});
@@ -146,7 +146,7 @@ fn a_sum_of_squares_over_anything_not_finite_is_not_finite() {
     }
     let largest = vec![f32::MAX; 100];
     let finite = |cpu: &Cpu| {
-        assert!(cpu.sum_of_squares(&[0..100], read(&largest)).unwrap().is_finite());
+        assert!(cpu.sum_of_squares(&[0..40, 40..100], read(&largest)).unwrap().is_finite());
         Vec::new()
     };
     on_all_sets(finite, |_, _| {});
