@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, value_enum)]
     against: Framework,
     #[command(flatten)]
-    python: python::Arguments,
+    python: python::Interpreter,
     /// Architectures, by torchvision's names.
     #[arg(long, value_delimiter = ',', default_value = "resnet34")]
     arch: Vec<String>,

@@ -8,7 +8,7 @@ use crate::{python, repository};
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    python: python::Arguments,
+    python: python::Interpreter,
     /// Only these files, by stem (`resnet18`, `ops`); all when none is named.
     names: Vec<String>,
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 /// How a chore is told which Python to use.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct Interpreter {
     /// The Python interpreter of an environment with torch, torchvision and numpy.
     #[arg(
         long = "python",
@@ -15,26 +15,26 @@ pub struct Arguments {
         default_value = "python3",
         value_name = "PATH"
     )]
-    interpreter: PathBuf,
+    path: PathBuf,
 }
 
-impl Arguments {
+impl Interpreter {
     /// A command that runs `script`.
     pub fn script(&self, script: &Path) -> Command {
-        let mut command = Command::new(&self.interpreter);
+        let mut command = Command::new(&self.path);
         command.arg(script);
         command
     }
 
     /// Fails with the remedy where the interpreter lacks one of `modules`.
     pub fn require(&self, modules: &[&str]) -> Result<()> {
-        let output = Command::new(&self.interpreter)
+        let output = Command::new(&self.path)
             .args(["-c", &format!("import {}", modules.join(", "))])
             .output()
             .with_context(|| {
                 format!(
                     "starting {}; name another Python with --python",
-                    self.interpreter.display()
+                    self.path.display()
                 )
             })?;
         if !output.status.success() {
@@ -47,7 +47,7 @@ impl Arguments {
                 .to_string();
             bail!(
                 "{} cannot import {} ({reason}); install them there or name another Python with --python",
-                self.interpreter.display(),
+                self.path.display(),
                 modules.join(", ")
             );
         }

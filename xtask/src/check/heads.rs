@@ -3,20 +3,16 @@
 use super::Findings;
 use crate::repository::Tree;
 
-/// Fails on Rust files whose first line is not a `//!` comment with words in it.
+/// How a lib.rs takes its crate's README as its head.
+const README_HEAD: &str = "#![doc = include_str!(";
+
+/// Fails on Rust files whose first line is neither a `//!` comment with words in it nor an included README.
 pub fn check(tree: &Tree) -> Findings {
     let mut findings = Findings::default();
     let mut count = 0;
     for (path, text) in tree.texts(&[".rs"]) {
         count += 1;
-        let first = text
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("");
-        if first
-            .strip_prefix("//!")
-            .is_none_or(|words| words.trim().is_empty())
-        {
+        if !has_head(text) {
             findings.problems.push(format!(
                 "{path} does not begin with a `//!` head: say what lives here and what does not"
             ));
@@ -24,6 +20,15 @@ pub fn check(tree: &Tree) -> Findings {
     }
     findings.extent = format!("{count} Rust files");
     findings
+}
+
+fn has_head(text: &str) -> bool {
+    let first = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("");
+    let words = first.strip_prefix("//!");
+    first.starts_with(README_HEAD) || words.is_some_and(|words| !words.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -36,11 +41,19 @@ mod tests {
             ("crates/a/src/bare.rs", "use std::fs;\n"),
             ("crates/a/src/empty.rs", ""),
             ("crates/a/src/good.rs", "\n//! Shapes.\n"),
+            (
+                "crates/a/src/lib.rs",
+                "#![doc = include_str!(\"../README.md\")]\nmod good;\n",
+            ),
             ("examples/late.rs", "fn main() {}\n//! Late.\n"),
             ("tests/wordless.rs", "//!\n"),
         ]);
         let problems = check(&tree).problems;
         assert_eq!(problems.len(), 4, "{problems:?}");
-        assert!(problems.iter().all(|problem| !problem.contains("good.rs")));
+        assert!(
+            problems
+                .iter()
+                .all(|problem| !problem.contains("good.rs") && !problem.contains("lib.rs"))
+        );
     }
 }

@@ -11,7 +11,7 @@ const GROUND: &str = "crates/tensor-core/src";
 
 /// Its floors from the ground up.
 const FLOORS: [&[&str]; 7] = [
-    &["error", "dtype", "shape", "random"],
+    &["error", "dtype", "shape", "random", "profile"],
     &["memory"],
     &["backend"],
     &["cpu", "cuda", "reference"],
