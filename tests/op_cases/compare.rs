@@ -53,8 +53,9 @@ pub fn compare(
         }
         let error = (found - expected).abs();
         let allowed = bounds.element * (epsilon * (magnitude[i] + expected.abs()) + SMALLEST);
-        // Written so that not-a-number fails.
-        if !(error <= allowed) || !expected.is_finite() {
+        // False for not-a-number.
+        let within = error <= allowed && expected.is_finite();
+        if !within {
             return Err(format!(
                 "element {i}: {found} instead of {expected}, off by {error:.3e}, allowed {allowed:.3e}"
             ));

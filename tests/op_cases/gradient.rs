@@ -78,8 +78,9 @@ impl<'a> Probe<'a> {
                     * dot(&direction, &direction))
                 .sqrt();
                 let allowed = TOLERANCE * (analytic.abs() + scale) + rounding;
-                // Written so that not-a-number fails.
-                if !((analytic - numeric).abs() <= allowed) {
+                // False for not-a-number.
+                let within = (analytic - numeric).abs() <= allowed;
+                if !within {
                     let name = self.function.name();
                     faults.push(format!(
                         "{name}, input {index}, {what}: analytic {analytic:e}, numeric {numeric:e}"

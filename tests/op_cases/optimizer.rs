@@ -105,7 +105,8 @@ impl Case for Step {
             Rule::SumOfSquares => {
                 let ranges: Vec<_> = segments.iter().map(|segment| segment.range.clone()).collect();
                 let sum = sum_of_squares(&ranges, gradients)?;
-                let with_frozen = sum_of_squares(&[0..self.length], gradients)?;
+                let everything = 0..self.length;
+                let with_frozen = sum_of_squares(std::slice::from_ref(&everything), gradients)?;
                 let values =
                     vec![sum, if with_frozen.is_finite() { with_frozen } else { f64::NAN }];
                 Ok(vec![Output { name: "sums", values }])
