@@ -211,7 +211,7 @@ fn files_are_opened_under_any_name() {
     #[cfg(not(unix))]
     let name = OsStr::new("cafe.jpg");
     let path = folder.path().join(name);
-    std::fs::File::create(&path).unwrap().write_all(&jpeg(&halves())).unwrap();
+    fs::File::create(&path).unwrap().write_all(&jpeg(&halves())).unwrap();
     assert_eq!(open_picture(&path).unwrap().width, 24);
     let missing = folder.path().join("missing.png");
     assert!(open_picture(&missing).unwrap_err().to_string().contains("missing.png"));

@@ -3,7 +3,7 @@
 
 mod sample;
 
-use super::Cpu;
+use super::{Cpu, InstructionSet};
 use crate::Result;
 use crate::backend::AugmentKernels;
 use crate::backend::augment::{AugmentPicture, AugmentShape};
@@ -24,6 +24,9 @@ impl AugmentKernels for Cpu {
         bytes: Slice,
         output: SliceMut,
     ) -> Result<()> {
+        // Interleaving three channels costs more in 512-bit vectors than their width gains: measured,
+        // 256 bits are 1.3 to 1.7 times as fast.
+        let set = self.instruction_set.min(InstructionSet::Avx2);
         let bytes = bytes.host::<u8>();
         let row = shape.width * COLOURS;
         let len = output.len();
@@ -37,7 +40,7 @@ impl AugmentKernels for Cpu {
             // To the end of the batch, not of the picture: the sampler loads a few bytes more than
             // it uses.
             let bytes = &bytes[picture.offset..];
-            sample::rows(self.instruction_set, picture, bytes, &finish, first_row, row, output);
+            sample::rows(set, picture, bytes, &finish, first_row, row, output);
         });
         Ok(())
     }

@@ -1,0 +1,44 @@
+//! Matrix products: a large square, and the head's three.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tensor_core::ops::matmul;
+use tensor_core::{Device, Tensor};
+
+/// Rows, columns, inner length, left and right stored transposed.
+const PRODUCTS: [(usize, usize, usize, bool, bool); 4] = [
+    (1024, 1024, 1024, false, false),
+    (64, 512, 1024, false, true),
+    (512, 1024, 64, true, false),
+    (64, 1024, 512, false, false),
+];
+
+fn products(criterion: &mut Criterion) {
+    let device = Device::best().expect("there is a device");
+    let mut group = criterion.benchmark_group("matmul");
+    for (m, n, k, left_transposed, right_transposed) in PRODUCTS {
+        let order = |rows, columns, transposed| {
+            if transposed { [columns, rows] } else { [rows, columns] }
+        };
+        let full = |shape| Tensor::full(&device, shape, 0.5).expect("there is memory");
+        let left = full(order(m, k, left_transposed));
+        let right = full(order(k, n, right_transposed));
+        let shape = matmul::shape(&left, &right, left_transposed, right_transposed);
+        let shape = shape.expect("they fit");
+        group.throughput(Throughput::Elements(shape.flops()));
+        group.bench_function(shape.to_string(), |bencher| {
+            bencher.iter(|| {
+                matmul::multiply(&left, &right, left_transposed, right_transposed).expect("it runs")
+            });
+        });
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(std::time::Duration::from_millis(300))
+        .measurement_time(std::time::Duration::from_secs(1));
+    targets = products
+}
+criterion_main!(benches);

@@ -1,0 +1,62 @@
+//! Batch norm's five parts at the largest activation of a residual network: bytes a second.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tensor_core::memory::Destination;
+use tensor_core::ops::norm::{self, Backward, NormOptions, Running};
+use tensor_core::{Device, Tensor};
+
+const SHAPE: [usize; 4] = [8, 56, 56, 64];
+
+fn norms(criterion: &mut Criterion) {
+    let device = Device::best().expect("there is a device");
+    let full = |shape: &[usize], value| {
+        let shape = tensor_core::Shape::new(shape).expect("at most four dimensions");
+        Tensor::full(&device, shape, value).expect("there is memory")
+    };
+    let (input, gradient) = (full(&SHAPE, 0.5), full(&SHAPE, 0.1));
+    let (gamma, beta) = (full(&[64], 1.0), full(&[64], 0.0));
+    let running = Running { mean: full(&[64], 0.0), var: full(&[64], 1.0) };
+    let shape = norm::shape(&input);
+    let options = NormOptions::default();
+    let partials = norm::statistics(&input).expect("it runs");
+    let (factors, _) = norm::finalise_batch(&shape, &partials, &running, &gamma, &beta, &options)
+        .expect("it runs");
+    let output = norm::apply(&input, &factors, None, true).expect("it runs");
+    let backward = Backward {
+        output_gradient: &gradient,
+        relu_output: Some(&output),
+        input: &input,
+        factors: &factors,
+    };
+    let sums = norm::backward_reduce(&backward).expect("it runs");
+    let bytes = |passes: u64| Throughput::Bytes(passes * shape.len() as u64 * 4);
+
+    let mut group = criterion.benchmark_group("norm");
+    group.throughput(bytes(1)).bench_function("statistics", |bencher| {
+        bencher.iter(|| norm::statistics(&input).expect("it runs"));
+    });
+    group.throughput(bytes(2)).bench_function("apply", |bencher| {
+        bencher.iter(|| norm::apply(&input, &factors, None, true).expect("it runs"));
+    });
+    group.throughput(bytes(3)).bench_function("backward_reduce", |bencher| {
+        bencher.iter(|| norm::backward_reduce(&backward).expect("it runs"));
+    });
+    let mut target = input.duplicate().expect("there is memory");
+    group.throughput(bytes(4)).bench_function("backward_apply", |bencher| {
+        bencher.iter(|| {
+            let target = Destination::write(target.as_slice_mut());
+            norm::backward_apply_into(&backward, &gamma, Some(&sums), Some(target), None)
+                .expect("it runs");
+        });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(std::time::Duration::from_millis(300))
+        .measurement_time(std::time::Duration::from_secs(1));
+    targets = norms
+}
+criterion_main!(benches);
