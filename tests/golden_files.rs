@@ -20,53 +20,22 @@ fn the_formula_gives_the_bits_that_python_gives() {
     );
     assert_eq!(
         [0, 1, 2].map(|index| formula::uniform(key, index)),
-        [
-            0.090_149_879_455_566_4,
-            0.490_323_424_339_294_43,
-            -0.954_156_637_191_772_5
-        ]
+        [0.090_149_879_455_566_4, 0.490_323_424_339_294_43, -0.954_156_637_191_772_5]
     );
     let ends = |name: &str, shape: &[usize]| {
         let values = formula::parameter(name, shape);
         [values[0], values[1], values[values.len() - 1]].map(f32::to_bits)
     };
-    assert_eq!(
-        ends("conv1.weight", &[64, 3, 7, 7]),
-        [0x3c95_337c, 0x3dca_e01f, 0xbdf8_793e]
-    );
-    assert_eq!(
-        ends("fc.weight", &[10, 512]),
-        [0xbb1a_0cf0, 0x3d69_705b, 0x3d23_0668]
-    );
-    assert_eq!(
-        ends("bn1.weight", &[64]),
-        [0x3f71_af55, 0x3f90_9c18, 0x3f7e_6a01]
-    );
-    assert_eq!(
-        ends("bn1.bias", &[64]),
-        [0xc014_fabd, 0xc01d_6e1c, 0x3fed_2098]
-    );
-    assert_eq!(
-        ends("fc.bias", &[10]),
-        [0xbb92_76e6, 0xbb7c_8d66, 0xbda0_58ba]
-    );
-    assert_eq!(
-        ends("bn1.running_mean", &[64]),
-        [0x3d40_0fb6, 0x3ca4_da86, 0xbd92_7935]
-    );
-    assert_eq!(
-        ends("bn1.running_var", &[64]),
-        [0x4012_3722, 0x4024_b456, 0x4020_cdce]
-    );
-    assert_eq!(
-        bits(&formula::unit("input/0", 3)),
-        [0x3f52_56ff, 0xbeef_3385, 0x3fc1_18b0]
-    );
+    assert_eq!(ends("conv1.weight", &[64, 3, 7, 7]), [0x3c95_337c, 0x3dca_e01f, 0xbdf8_793e]);
+    assert_eq!(ends("fc.weight", &[10, 512]), [0xbb1a_0cf0, 0x3d69_705b, 0x3d23_0668]);
+    assert_eq!(ends("bn1.weight", &[64]), [0x3f71_af55, 0x3f90_9c18, 0x3f7e_6a01]);
+    assert_eq!(ends("bn1.bias", &[64]), [0xc014_fabd, 0xc01d_6e1c, 0x3fed_2098]);
+    assert_eq!(ends("fc.bias", &[10]), [0xbb92_76e6, 0xbb7c_8d66, 0xbda0_58ba]);
+    assert_eq!(ends("bn1.running_mean", &[64]), [0x3d40_0fb6, 0x3ca4_da86, 0xbd92_7935]);
+    assert_eq!(ends("bn1.running_var", &[64]), [0x4012_3722, 0x4024_b456, 0x4020_cdce]);
+    assert_eq!(bits(&formula::unit("input/0", 3)), [0x3f52_56ff, 0xbeef_3385, 0x3fc1_18b0]);
     assert_eq!(formula::classes("labels/0", 6, 10), [3, 8, 4, 1, 3, 3]);
-    assert_eq!(
-        formula::mixed("m", 2, 3),
-        [0.0, 0.75, 0.25, 0.75, 0.0, 0.25]
-    );
+    assert_eq!(formula::mixed("m", 2, 3), [0.0, 0.75, 0.25, 0.75, 0.0, 0.25]);
     assert_eq!(bits(&formula::weights("w", 2)), [0x3fb2_d2ad, 0x3fa3_bd40]);
     assert_eq!(formula::bits("b", 6), [0.0, 0.0, 1.0, 0.0, 1.0, 1.0]);
 }
@@ -85,16 +54,10 @@ fn every_network_has_every_parameter_and_statistic() {
     ] {
         let network = Network::load(name);
         assert_eq!(network.network, name);
-        for digests in [
-            &network.gradients,
-            &network.sgd.parameters,
-            &network.sgd.movements,
-        ] {
+        for digests in [&network.gradients, &network.sgd.parameters, &network.sgd.movements] {
             assert_eq!(digests.len(), parameters, "{name}");
             assert!(
-                digests
-                    .values()
-                    .all(|digest| digest.norm > 0.0 && digest.f32_distance.is_finite()),
+                digests.values().all(|digest| digest.norm > 0.0 && digest.f32_distance.is_finite()),
                 "{name}"
             );
         }
@@ -103,29 +66,15 @@ fn every_network_has_every_parameter_and_statistic() {
             (2 * norms, 2 * norms),
             "{name}"
         );
-        assert_eq!(
-            (network.sgd.losses.len(), network.batches.len()),
-            (10, 10),
-            "{name}"
-        );
+        assert_eq!((network.sgd.losses.len(), network.batches.len()), (10, 10), "{name}");
         assert_eq!(
             network.sgd.losses[0].value, network.loss.value,
             "{name}: the first step's loss is the first loss"
         );
-        assert_eq!(
-            network.eval_logits.shape,
-            [network.batch, network.classes],
-            "{name}"
-        );
-        assert_eq!(
-            network.images(0).len(),
-            network.batch * network.size * network.size * 3
-        );
+        assert_eq!(network.eval_logits.shape, [network.batch, network.classes], "{name}");
+        assert_eq!(network.images(0).len(), network.batch * network.size * network.size * 3);
         assert!(
-            network
-                .labels(9)
-                .iter()
-                .all(|&class| (0..network.classes as i32).contains(&class))
+            network.labels(9).iter().all(|&class| (0..network.classes as i32).contains(&class))
         );
     }
 }
@@ -157,9 +106,7 @@ fn digests_of_python_and_rust_agree() {
 #[test]
 fn global_maximum_agrees() {
     let case = Case::load("global_max_pool");
-    let &[n, c, h, w] = case.shape("input") else {
-        panic!("rank 4")
-    };
+    let &[n, c, h, w] = case.shape("input") else { panic!("rank 4") };
     let input = case.unit("input");
     let mut output = vec![f32::NEG_INFINITY; n * c];
     for (at, &value) in input.iter().enumerate() {
@@ -175,11 +122,8 @@ fn global_maximum_agrees() {
 #[test]
 fn sgd_with_momentum_and_decay_agrees() {
     let case = Case::load("sgd_momentum_decay");
-    let (rate, momentum, decay) = (
-        case.argument("learning_rate"),
-        case.argument("momentum"),
-        case.argument("weight_decay"),
-    );
+    let (rate, momentum, decay) =
+        (case.argument("learning_rate"), case.argument("momentum"), case.argument("weight_decay"));
     let mut parameter: Vec<f64> = case.unit("parameter").into_iter().map(f64::from).collect();
     let mut velocity = vec![0.0; parameter.len()];
     for step in 0..case.argument("steps") as usize {
@@ -215,10 +159,7 @@ fn what_is_wrong_is_refused() {
         change(&mut values);
         failures(expected, &values)
     };
-    assert!(
-        changed(&|values| values.swap(0, 1)) > 0,
-        "two elements swapped"
-    );
+    assert!(changed(&|values| values.swap(0, 1)) > 0, "two elements swapped");
     assert!(
         changed(&|values| values.iter_mut().for_each(|value| *value *= 1.0002)) > 0,
         "all too large"
@@ -233,11 +174,8 @@ fn what_is_wrong_is_refused() {
 fn three_times_the_distance_of_f32_is_allowed() {
     let case = Case::load("batch_norm_running");
     let mut expected = case.tensor("norm.running_var").clone();
-    let off: Vec<f32> = case
-        .parameter("norm.running_var")
-        .iter()
-        .map(|value| value * 1.001)
-        .collect();
+    let off: Vec<f32> =
+        case.parameter("norm.running_var").iter().map(|value| value * 1.001).collect();
     assert_eq!(failures(&expected, &off), 1);
     expected.f32_distance = 1e-3;
     assert_eq!(failures(&expected, &off), 0);
@@ -249,9 +187,6 @@ fn orders_lead_to_each_other_and_back() {
     let values: Vec<f32> = (0..120).map(|at| at as f32).collect();
     let ours = channels_last(&values, &shape);
     // Sample 1, channel 2, row 3, column 4.
-    assert_eq!(
-        ours[((4 + 3) * 5 + 4) * 3 + 2],
-        values[((3 + 2) * 4 + 3) * 5 + 4]
-    );
+    assert_eq!(ours[((4 + 3) * 5 + 4) * 3 + 2], values[((3 + 2) * 4 + 3) * 5 + 4]);
     assert_eq!(channels_first(&ours, &shape), values);
 }

@@ -22,17 +22,9 @@ impl Digest {
             return f64::INFINITY;
         }
         if self.norm == 0.0 {
-            return if values.iter().all(|&value| value == 0.0) {
-                0.0
-            } else {
-                f64::INFINITY
-            };
+            return if values.iter().all(|&value| value == 0.0) { 0.0 } else { f64::INFINITY };
         }
-        let norm = values
-            .iter()
-            .map(|&value| f64::from(value).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         let projections = mean_square((0..4).map(|k| projection(k, values) - self.projections[k]));
         let samples = mean_square(
             (0..8).map(|j| f64::from(values[sample_index(j, count)]) - self.samples[j]),
@@ -91,13 +83,7 @@ impl Comparison {
     /// With another relative tolerance; three times PyTorch's own f32 is allowed all the same.
     pub fn with_tolerance(title: impl Into<String>, tolerance: f64) -> Comparison {
         let worst = (0.0, String::new());
-        Comparison {
-            title: title.into(),
-            tolerance,
-            compared: 0,
-            failures: Vec::new(),
-            worst,
-        }
+        Comparison { title: title.into(), tolerance, compared: 0, failures: Vec::new(), worst }
     }
 
     /// Compares `values` in PyTorch's order (NCHW, KCRS).

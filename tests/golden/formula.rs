@@ -25,9 +25,7 @@ pub fn uniform(key: u64, index: usize) -> f64 {
 
 fn values(name: &str, count: usize, value: impl Fn(f64) -> f64) -> Vec<f32> {
     let key = key(name);
-    (0..count)
-        .map(|index| value(uniform(key, index)) as f32)
-        .collect()
+    (0..count).map(|index| value(uniform(key, index)) as f32).collect()
 }
 
 /// Inputs and upstream gradients: mean 0, variance 1.
@@ -62,23 +60,15 @@ pub fn parameter(name: &str, shape: &[usize]) -> Vec<f32> {
 fn norm_bias(name: &str, count: usize) -> Vec<f32> {
     let (key, sign) = (key(name), key("sign"));
     let side = |index| {
-        if uniform(sign, index) < 0.0 {
-            -2.0
-        } else {
-            2.0
-        }
+        if uniform(sign, index) < 0.0 { -2.0 } else { 2.0 }
     };
-    (0..count)
-        .map(|index| (side(index) + 0.5 * uniform(key, index)) as f32)
-        .collect()
+    (0..count).map(|index| (side(index) + 0.5 * uniform(key, index)) as f32).collect()
 }
 
 /// Class indices.
 pub fn classes(name: &str, count: usize, number_of_classes: usize) -> Vec<i32> {
     let key = key(name);
-    (0..count)
-        .map(|index| (hashed(key, index) % number_of_classes as u64) as i32)
-        .collect()
+    (0..count).map(|index| (hashed(key, index) % number_of_classes as u64) as i32).collect()
 }
 
 /// Soft targets `[count, number_of_classes]`: three quarters of one class and one quarter of another, which may be the
@@ -86,9 +76,8 @@ pub fn classes(name: &str, count: usize, number_of_classes: usize) -> Vec<i32> {
 pub fn mixed(name: &str, count: usize, number_of_classes: usize) -> Vec<f32> {
     let mut targets = vec![0.0; count * number_of_classes];
     for (share, part) in [(0.75, "first"), (0.25, "second")] {
-        for (sample, class) in classes(&format!("{name}/{part}"), count, number_of_classes)
-            .into_iter()
-            .enumerate()
+        for (sample, class) in
+            classes(&format!("{name}/{part}"), count, number_of_classes).into_iter().enumerate()
         {
             targets[sample * number_of_classes + class as usize] += share;
         }

@@ -96,35 +96,21 @@ impl Network {
     pub fn images(&self, step: usize) -> Vec<f32> {
         let shape = [self.batch, 3, self.size, self.size];
         channels_last(
-            &formula::unit(
-                &format!("input/{}", self.batches[step]),
-                shape.iter().product(),
-            ),
+            &formula::unit(&format!("input/{}", self.batches[step]), shape.iter().product()),
             &shape,
         )
     }
 
     /// The classes of step `step`.
     pub fn labels(&self, step: usize) -> Vec<i32> {
-        formula::classes(
-            &format!("labels/{}", self.batches[step]),
-            self.batch,
-            self.classes,
-        )
+        formula::classes(&format!("labels/{}", self.batches[step]), self.batch, self.classes)
     }
 
     /// PyTorch's shape of a parameter or running statistic.
     pub fn shape(&self, name: &str) -> &[usize] {
-        match self
-            .gradients
-            .get(name)
-            .or_else(|| self.statistics.get(name))
-        {
+        match self.gradients.get(name).or_else(|| self.statistics.get(name)) {
             Some(digest) => &digest.shape,
-            None => panic!(
-                "{} has no parameter or running statistic {name}",
-                self.network
-            ),
+            None => panic!("{} has no parameter or running statistic {name}", self.network),
         }
     }
 
@@ -176,10 +162,7 @@ impl Case {
     /// An input of mean 0 and variance 1, in our order (rank 4: NHWC).
     pub fn unit(&self, input: &str) -> Vec<f32> {
         let shape = self.shape(input);
-        in_our_order(
-            &formula::unit(&self.named(input), shape.iter().product()),
-            shape,
-        )
+        in_our_order(&formula::unit(&self.named(input), shape.iter().product()), shape)
     }
 
     /// A parameter or running statistic.
@@ -220,9 +203,7 @@ pub fn channels_last(values: &[f32], shape: &[usize]) -> Vec<f32> {
     let [n, c, h, w] = rank_4(shape);
     let positions =
         (0..n * h * w * c).map(|at| (at / (h * w * c), at / (w * c) % h, at / c % w, at % c));
-    positions
-        .map(|(n, y, x, channel)| values[((n * c + channel) * h + y) * w + x])
-        .collect()
+    positions.map(|(n, y, x, channel)| values[((n * c + channel) * h + y) * w + x]).collect()
 }
 
 /// NHWC to NCHW, and KRSC to KCRS; `shape` is PyTorch's.
@@ -230,40 +211,26 @@ pub fn channels_first(values: &[f32], shape: &[usize]) -> Vec<f32> {
     let [n, c, h, w] = rank_4(shape);
     let positions =
         (0..n * c * h * w).map(|at| (at / (c * h * w), at / (h * w) % c, at / w % h, at % w));
-    positions
-        .map(|(n, channel, y, x)| values[((n * h + y) * w + x) * c + channel])
-        .collect()
+    positions.map(|(n, channel, y, x)| values[((n * h + y) * w + x) * c + channel]).collect()
 }
 
 /// Rank 4 to channels last; all else stays.
 pub fn in_our_order(values: &[f32], shape: &[usize]) -> Vec<f32> {
-    if shape.len() == 4 {
-        channels_last(values, shape)
-    } else {
-        values.to_vec()
-    }
+    if shape.len() == 4 { channels_last(values, shape) } else { values.to_vec() }
 }
 
 /// Rank 4 from channels last; all else stays.
 pub fn in_pytorch_order(values: &[f32], shape: &[usize]) -> Vec<f32> {
-    if shape.len() == 4 {
-        channels_first(values, shape)
-    } else {
-        values.to_vec()
-    }
+    if shape.len() == 4 { channels_first(values, shape) } else { values.to_vec() }
 }
 
 fn rank_4(shape: &[usize]) -> [usize; 4] {
-    shape
-        .try_into()
-        .unwrap_or_else(|_| panic!("the shape {shape:?} has not four dimensions"))
+    shape.try_into().unwrap_or_else(|_| panic!("the shape {shape:?} has not four dimensions"))
 }
 
 /// Where the golden file `name` lies.
 pub fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(format!("{name}.json"))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.json"))
 }
 
 fn load<T: DeserializeOwned>(name: &str) -> T {

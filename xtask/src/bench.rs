@@ -126,21 +126,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let mut theirs = Vec::new();
             for _ in 0..arguments.rounds {
                 ours.push(measure(Command::new(&program), arguments, arch, mode)?);
-                theirs.push(measure(
-                    arguments.python.script(&script),
-                    arguments,
-                    arch,
-                    mode,
-                )?);
+                theirs.push(measure(arguments.python.script(&script), arguments, arch, mode)?);
             }
             println!(
                 "{}",
-                row(
-                    arch,
-                    mode,
-                    &total(&ours, arguments.batch),
-                    &total(&theirs, arguments.batch)
-                )
+                row(arch, mode, &total(&ours, arguments.batch), &total(&theirs, arguments.batch))
             );
         }
     }
@@ -175,10 +165,7 @@ fn executable(messages: &str) -> Option<PathBuf> {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .find_map(|message| {
             let is_ours = message["target"]["name"] == PROGRAM;
-            message["executable"]
-                .as_str()
-                .filter(|_| is_ours)
-                .map(PathBuf::from)
+            message["executable"].as_str().filter(|_| is_ours).map(PathBuf::from)
         })
 }
 
@@ -199,34 +186,22 @@ fn measure(
         command.args([flag, &value.to_string()]);
     }
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("starting {name}"))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("starting {name}"))?;
     if !output.status.success() {
-        bail!(
-            "{name} ended with {} while measuring {arch} {}",
-            output.status,
-            mode.name()
-        );
+        bail!("{name} ended with {} while measuring {arch} {}", output.status, mode.name());
     }
     read(&String::from_utf8_lossy(&output.stdout))
         .with_context(|| format!("reading what {name} printed"))
 }
 
 fn read(printed: &str) -> Result<Measurement> {
-    let line = printed
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .context("it printed nothing")?;
+    let line =
+        printed.lines().rev().find(|line| !line.trim().is_empty()).context("it printed nothing")?;
     let measurement: Measurement =
         serde_json::from_str(line).with_context(|| format!("its last line is {line:?}"))?;
     if measurement.step_seconds.is_empty()
-        || measurement
-            .step_seconds
-            .iter()
-            .any(|seconds| *seconds <= 0.0)
+        || measurement.step_seconds.iter().any(|seconds| *seconds <= 0.0)
     {
         bail!("its step times are {:?}", measurement.step_seconds);
     }
@@ -235,32 +210,19 @@ fn read(printed: &str) -> Result<Measurement> {
 
 /// The rate at the median step of all rounds together.
 fn total(rounds: &[Measurement], batch: usize) -> Total {
-    let mut seconds: Vec<f64> = rounds
-        .iter()
-        .flat_map(|round| round.step_seconds.iter().copied())
-        .collect();
+    let mut seconds: Vec<f64> =
+        rounds.iter().flat_map(|round| round.step_seconds.iter().copied()).collect();
     Total {
         images_per_second: batch as f64 / median(&mut seconds),
-        peak_bytes: rounds
-            .iter()
-            .map(|round| round.peak_bytes)
-            .max()
-            .unwrap_or(0),
-        variant: rounds
-            .iter()
-            .find_map(|round| round.variant.clone())
-            .unwrap_or_default(),
+        peak_bytes: rounds.iter().map(|round| round.peak_bytes).max().unwrap_or(0),
+        variant: rounds.iter().find_map(|round| round.variant.clone()).unwrap_or_default(),
     }
 }
 
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        (values[middle - 1] + values[middle]) / 2.0
-    }
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
 fn heading() -> String {

@@ -15,9 +15,7 @@ pub struct Arguments {
 
 /// Runs the generator, which writes beside itself.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    arguments
-        .python
-        .require(&["torch", "torchvision", "numpy"])?;
+    arguments.python.require(&["torch", "torchvision", "numpy"])?;
     let script = repository::root()?.join("tests/golden/generate.py");
     let status = arguments
         .python

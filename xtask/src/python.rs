@@ -32,19 +32,11 @@ impl Interpreter {
             .args(["-c", &format!("import {}", modules.join(", "))])
             .output()
             .with_context(|| {
-                format!(
-                    "starting {}; name another Python with --python",
-                    self.path.display()
-                )
+                format!("starting {}; name another Python with --python", self.path.display())
             })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            let reason = said
-                .trim()
-                .lines()
-                .last()
-                .unwrap_or("no reason given")
-                .to_string();
+            let reason = said.trim().lines().last().unwrap_or("no reason given").to_string();
             bail!(
                 "{} cannot import {} ({reason}); install them there or name another Python with --python",
                 self.path.display(),

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// Suffixes of the files whose text the checks read.
-const TEXT_SUFFIXES: [&str; 9] = [
-    ".rs", ".cu", ".cuh", ".h", ".cpp", ".py", ".md", ".toml", ".sh",
-];
+const TEXT_SUFFIXES: [&str; 9] = [".rs", ".cu", ".cuh", ".h", ".cpp", ".py", ".md", ".toml", ".sh"];
 
 /// Folders with products of the build or of the user's own runs, never committed.
 const NOT_SOURCES: [&str; 4] = ["target", "runs", "node_modules", "__pycache__"];
@@ -104,9 +102,7 @@ impl Tree {
     /// Whether `path` is a file or a folder with files in it.
     pub fn exists(&self, path: &str) -> bool {
         let folder = format!("{path}/");
-        self.files
-            .iter()
-            .any(|file| file.path == path || file.path.starts_with(&folder))
+        self.files.iter().any(|file| file.path == path || file.path.starts_with(&folder))
     }
 }
 
@@ -116,6 +112,5 @@ pub fn root() -> Result<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     let root = package.parent().context("xtask has no folder above it")?;
-    root.canonicalize()
-        .with_context(|| format!("finding the workspace at {}", root.display()))
+    root.canonicalize().with_context(|| format!("finding the workspace at {}", root.display()))
 }

@@ -11,22 +11,14 @@ const SHOWN_LINES: usize = 60;
 
 /// `cargo fmt --all --check`.
 pub fn fmt(workspace: &Workspace) -> Result<Findings> {
-    run(workspace, &["fmt", "--all", "--check"], &[])
+    run(workspace, &["fmt", "--all", "--check", "--", "--color", "never"], &[])
 }
 
 /// `cargo clippy --workspace --all-targets -- -D warnings`.
 pub fn clippy(workspace: &Workspace) -> Result<Findings> {
     run(
         workspace,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
         &[],
     )
 }
@@ -45,14 +37,7 @@ pub fn doc(workspace: &Workspace) -> Result<Findings> {
 pub fn features(workspace: &Workspace) -> Result<Findings> {
     run(
         workspace,
-        &[
-            "check",
-            "--package",
-            "fastlearn",
-            "--lib",
-            "--no-default-features",
-            "--quiet",
-        ],
+        &["check", "--package", "fastlearn", "--lib", "--no-default-features", "--quiet"],
         &[],
     )
 }
@@ -86,11 +71,7 @@ fn shortened(text: &str) -> String {
     if lines.len() <= SHOWN_LINES {
         return lines.join("\n");
     }
-    format!(
-        "{}\n... {} more lines",
-        lines[..SHOWN_LINES].join("\n"),
-        lines.len() - SHOWN_LINES
-    )
+    format!("{}\n... {} more lines", lines[..SHOWN_LINES].join("\n"), lines.len() - SHOWN_LINES)
 }
 
 #[cfg(test)]
@@ -106,24 +87,13 @@ mod tests {
             metadata: std::cell::OnceCell::new(),
         };
         let findings = run(&workspace, &["no-such-subcommand"], &[]).unwrap();
-        assert!(
-            findings.problems[0].contains("no-such-subcommand"),
-            "{:?}",
-            findings.problems
-        );
-        assert!(
-            run(&workspace, &["--version"], &[])
-                .unwrap()
-                .problems
-                .is_empty()
-        );
+        assert!(findings.problems[0].contains("no-such-subcommand"), "{:?}", findings.problems);
+        assert!(run(&workspace, &["--version"], &[]).unwrap().problems.is_empty());
     }
 
     #[test]
     fn long_output_is_shortened_and_says_so() {
-        let text: String = (0..SHOWN_LINES + 5)
-            .map(|line| format!("line {line}\n"))
-            .collect();
+        let text: String = (0..SHOWN_LINES + 5).map(|line| format!("line {line}\n")).collect();
         let shown = shortened(&text);
         assert!(shown.starts_with("line 0\n") && shown.ends_with("... 5 more lines"));
         assert_eq!(shortened("a\nb\n"), "a\nb");

@@ -26,14 +26,8 @@ const DENIED: [&str; 14] = [
 ];
 
 /// Crates named `*-sys` that are declarations in Rust of what the system's kernel or browser has anyway.
-const HARMLESS_SYS: [&str; 6] = [
-    "js-sys",
-    "linux-raw-sys",
-    "web-sys",
-    "windows-sys",
-    "core-foundation-sys",
-    "wasi-sys",
-];
+const HARMLESS_SYS: [&str; 6] =
+    ["js-sys", "linux-raw-sys", "web-sys", "windows-sys", "core-foundation-sys", "wasi-sys"];
 
 /// Packages that may state a `links` key: `(package, why)`.
 const MAY_LINK: [(&str, &str); 4] = [
@@ -41,18 +35,9 @@ const MAY_LINK: [(&str, &str); 4] = [
         "ring",
         "carries its own code and assembly, prebuilt; a C compiler is all it asks, which a Rust linker brings",
     ),
-    (
-        "rayon-core",
-        "links nothing: the key keeps two versions out of one program",
-    ),
-    (
-        "wasm-bindgen-shared",
-        "links nothing: the key keeps two versions out of one program",
-    ),
-    (
-        "prettyplease",
-        "links nothing: the key keeps two versions out of one program",
-    ),
+    ("rayon-core", "links nothing: the key keeps two versions out of one program"),
+    ("wasm-bindgen-shared", "links nothing: the key keeps two versions out of one program"),
+    ("prettyplease", "links nothing: the key keeps two versions out of one program"),
 ];
 
 /// Packages that may call a C compiler in their build script.
@@ -61,10 +46,7 @@ const MAY_COMPILE_C: [&str; 1] = ["ring"];
 /// Fails on denied crates, on `-sys` crates and `links` keys outside the lists, and on other users of `cc`.
 pub fn check(metadata: &Metadata) -> Findings {
     let mut findings = Findings::default();
-    let members: Vec<&str> = metadata
-        .members()
-        .map(|member| member.id.as_str())
-        .collect();
+    let members: Vec<&str> = metadata.members().map(|member| member.id.as_str()).collect();
     let reached = metadata.reached(&members, true);
     for id in reached.keys() {
         let Some(package) = metadata.package(id) else {
@@ -91,10 +73,7 @@ fn objection(package: &Package, users: &BTreeSet<&str>) -> Option<String> {
         return Some("looks for or builds something outside Rust".into());
     }
     if name == "cc" && users.iter().any(|user| !MAY_COMPILE_C.contains(user)) {
-        return Some(format!(
-            "only {} may call a C compiler",
-            MAY_COMPILE_C.join(", ")
-        ));
+        return Some(format!("only {} may call a C compiler", MAY_COMPILE_C.join(", ")));
     }
     if name.ends_with("-sys") && !HARMLESS_SYS.contains(&name) {
         return Some("stands for a system library".into());
@@ -111,10 +90,7 @@ mod tests {
     fn problems(dependency: &str, links: Option<&str>) -> Vec<String> {
         let metadata = Metadata::made_up(
             &["ours"],
-            &[
-                ("ours", None, &[(dependency, None)]),
-                (dependency, links, &[]),
-            ],
+            &[("ours", None, &[(dependency, None)]), (dependency, links, &[])],
         );
         check(&metadata).problems
     }
@@ -129,20 +105,15 @@ mod tests {
             ("cc", None),
         ] {
             let found = problems(name, links);
-            assert!(
-                found.len() == 1 && found[0].ends_with("(used by ours)"),
-                "{name}: {found:?}"
-            );
+            assert!(found.len() == 1 && found[0].ends_with("(used by ours)"), "{name}: {found:?}");
         }
     }
 
     #[test]
     fn the_exceptions_pass() {
-        for (name, links) in [
-            ("windows-sys", None),
-            ("ring", Some("ring_core_0_17_14_")),
-            ("half", None),
-        ] {
+        for (name, links) in
+            [("windows-sys", None), ("ring", Some("ring_core_0_17_14_")), ("half", None)]
+        {
             assert_eq!(problems(name, links), [""; 0]);
         }
     }
@@ -152,10 +123,7 @@ mod tests {
         for kind in ["dev", "build"] {
             let metadata = Metadata::made_up(
                 &["ours"],
-                &[
-                    ("ours", None, &[("bindgen", Some(kind))]),
-                    ("bindgen", None, &[]),
-                ],
+                &[("ours", None, &[("bindgen", Some(kind))]), ("bindgen", None, &[])],
             );
             assert_eq!(check(&metadata).problems.len(), 1);
         }

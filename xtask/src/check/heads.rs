@@ -23,10 +23,7 @@ pub fn check(tree: &Tree) -> Findings {
 }
 
 fn has_head(text: &str) -> bool {
-    let first = text
-        .lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("");
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
     let words = first.strip_prefix("//!");
     first.starts_with(README_HEAD) || words.is_some_and(|words| !words.trim().is_empty())
 }
@@ -41,10 +38,7 @@ mod tests {
             ("crates/a/src/bare.rs", "use std::fs;\n"),
             ("crates/a/src/empty.rs", ""),
             ("crates/a/src/good.rs", "\n//! Shapes.\n"),
-            (
-                "crates/a/src/lib.rs",
-                "#![doc = include_str!(\"../README.md\")]\nmod good;\n",
-            ),
+            ("crates/a/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\nmod good;\n"),
             ("examples/late.rs", "fn main() {}\n//! Late.\n"),
             ("tests/wordless.rs", "//!\n"),
         ]);

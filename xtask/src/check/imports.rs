@@ -24,12 +24,8 @@ const FLOORS: [&[&str]; 7] = [
 const STRANGERS: &[&str] = FLOORS[3];
 
 /// The crates in which circles are looked for, the ground included.
-const CRATES: [&str; 4] = [
-    GROUND,
-    "crates/autograd/src",
-    "crates/models/src",
-    "crates/fastlearn/src",
-];
+const CRATES: [&str; 4] =
+    [GROUND, "crates/autograd/src", "crates/models/src", "crates/fastlearn/src"];
 
 /// Fails on upward imports in tensor-core, on its modules without a floor, and on circles in any crate.
 pub fn check(tree: &Tree) -> Findings {
@@ -42,9 +38,7 @@ pub fn check(tree: &Tree) -> Findings {
             check_floors(&modules, &mut findings);
         }
         for circle in modules.circles() {
-            findings
-                .problems
-                .push(describe_circle(sources, &modules, &circle));
+            findings.problems.push(describe_circle(sources, &modules, &circle));
         }
     }
     findings.extent = format!("{count} modules");
@@ -64,15 +58,11 @@ fn check_floors(modules: &Modules, findings: &mut Findings) {
     for naming in &modules.namings {
         let place = format!("{}:{}", naming.file, naming.line);
         if floor(&naming.from) < floor(&naming.to) {
-            findings.problems.push(format!(
-                "{place}: {} names {}, which is above it",
-                naming.from, naming.to
-            ));
+            findings
+                .problems
+                .push(format!("{place}: {} names {}, which is above it", naming.from, naming.to));
         }
-        if [&naming.from, &naming.to]
-            .iter()
-            .all(|name| STRANGERS.contains(&name.as_str()))
-        {
+        if [&naming.from, &naming.to].iter().all(|name| STRANGERS.contains(&name.as_str())) {
             findings.problems.push(format!(
                 "{place}: the backend {} names the backend {}",
                 naming.from, naming.to
@@ -85,10 +75,8 @@ fn check_floors(modules: &Modules, findings: &mut Findings) {
 fn describe_circle(sources: &str, modules: &Modules, circle: &[String]) -> String {
     let mut text = format!("{sources}: modules in a circle: {}", circle.join(" -> "));
     for step in circle.windows(2) {
-        if let Some(naming) = modules
-            .namings
-            .iter()
-            .find(|naming| naming.from == step[0] && naming.to == step[1])
+        if let Some(naming) =
+            modules.namings.iter().find(|naming| naming.from == step[0] && naming.to == step[1])
         {
             text += &format!("\n  {}:{} names {}", naming.file, naming.line, naming.to);
         }
@@ -107,18 +95,9 @@ mod tests {
     #[test]
     fn downward_imports_pass() {
         let files = [
-            (
-                "crates/tensor-core/src/ops/conv.rs",
-                "use crate::{backend::Conv, tensor::Tensor};",
-            ),
-            (
-                "crates/tensor-core/src/tensor.rs",
-                "use crate::memory::Buffer;",
-            ),
-            (
-                "crates/tensor-core/src/cpu/conv.rs",
-                "use crate::backend::Conv;",
-            ),
+            ("crates/tensor-core/src/ops/conv.rs", "use crate::{backend::Conv, tensor::Tensor};"),
+            ("crates/tensor-core/src/tensor.rs", "use crate::memory::Buffer;"),
+            ("crates/tensor-core/src/cpu/conv.rs", "use crate::backend::Conv;"),
             ("crates/tensor-core/src/backend/conv.rs", ""),
             ("crates/tensor-core/src/memory.rs", ""),
         ];
@@ -128,10 +107,7 @@ mod tests {
     #[test]
     fn an_upward_import_fails_with_its_place() {
         let files = [
-            (
-                "crates/tensor-core/src/cpu/conv.rs",
-                "//! Head.\nuse crate::tensor::Tensor;",
-            ),
+            ("crates/tensor-core/src/cpu/conv.rs", "//! Head.\nuse crate::tensor::Tensor;"),
             ("crates/tensor-core/src/tensor.rs", ""),
         ];
         assert_eq!(
@@ -153,27 +129,17 @@ mod tests {
     fn backends_are_strangers() {
         let files = [
             ("crates/tensor-core/src/cpu/conv.rs", ""),
-            (
-                "crates/tensor-core/src/reference/conv.rs",
-                "use crate::cpu::conv;",
-            ),
+            ("crates/tensor-core/src/reference/conv.rs", "use crate::cpu::conv;"),
         ];
         assert_eq!(problems(&files).len(), 1);
     }
 
     #[test]
     fn circles_fail_in_every_crate() {
-        for sources in [
-            "crates/autograd/src",
-            "crates/models/src",
-            "crates/fastlearn/src",
-        ] {
+        for sources in ["crates/autograd/src", "crates/models/src", "crates/fastlearn/src"] {
             let (a, b) = (format!("{sources}/a.rs"), format!("{sources}/b.rs"));
             let found = problems(&[(&a, "use crate::b::X;"), (&b, "use crate::a::Y;")]);
-            assert!(
-                found.len() == 1 && found[0].contains("a -> b -> a"),
-                "{found:?}"
-            );
+            assert!(found.len() == 1 && found[0].contains("a -> b -> a"), "{found:?}");
             assert_eq!(problems(&[(&a, "use crate::b::X;"), (&b, "")]), [""; 0]);
         }
     }

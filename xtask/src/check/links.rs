@@ -14,9 +14,9 @@ pub fn check(tree: &Tree) -> Findings {
             };
             count += 1;
             if !file.is_empty() && !tree.exists(&file) {
-                findings.problems.push(format!(
-                    "{path}:{line} links to {target}, and there is no {file}"
-                ));
+                findings
+                    .problems
+                    .push(format!("{path}:{line} links to {target}, and there is no {file}"));
             }
         }
     }
@@ -41,10 +41,8 @@ fn targets(text: &str) -> Vec<(usize, String)> {
                 found.push((index + 1, target));
             }
         }
-        if let Some((label, target)) = plain
-            .trim_start()
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once("]: "))
+        if let Some((label, target)) =
+            plain.trim_start().strip_prefix('[').and_then(|rest| rest.split_once("]: "))
             && !label.contains(']')
         {
             found.push((index + 1, target.trim().to_string()));
@@ -56,10 +54,7 @@ fn targets(text: &str) -> Vec<(usize, String)> {
 /// The target that `rest`, the text after `](`, begins with: up to the closing bracket, without a title.
 fn target(rest: &str) -> Option<String> {
     let inside = &rest[..rest.find(')')?];
-    inside
-        .split_whitespace()
-        .next()
-        .map(|target| target.trim_matches(['<', '>']).to_string())
+    inside.split_whitespace().next().map(|target| target.trim_matches(['<', '>']).to_string())
 }
 
 /// The path from the root that `target` in the file `from` means; `None` for an address or a place in the same file.
@@ -70,16 +65,10 @@ fn local_file(from: &str, target: &str) -> Option<String> {
     let target = target.split('#').next().unwrap_or(target);
     let (base, target) = match target.strip_prefix('/') {
         Some(rooted) => ("", rooted),
-        None => (
-            from.rsplit_once('/').map_or("", |(folder, _)| folder),
-            target,
-        ),
+        None => (from.rsplit_once('/').map_or("", |(folder, _)| folder), target),
     };
     let mut parts: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
-    for part in target
-        .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-    {
+    for part in target.split('/').filter(|part| !part.is_empty() && *part != ".") {
         if part != ".." {
             parts.push(part);
         } else if parts.pop().is_none() {
@@ -117,11 +106,8 @@ mod tests {
 
     #[test]
     fn a_link_out_of_the_repository_fails() {
-        let problems = check(&Tree::made_up(&[
-            ("x.md", "[e](../out.md)"),
-            ("out.md", ""),
-        ]))
-        .problems;
+        let problems =
+            check(&Tree::made_up(&[("x.md", "[e](../out.md)"), ("out.md", "")])).problems;
         assert_eq!(problems.len(), 1);
     }
 }

@@ -14,9 +14,7 @@ pub fn check(tree: &Tree) -> Findings {
         count += 1;
         for (index, line) in source::code(text).lines().enumerate() {
             for marker in MARKERS.iter().filter(|marker| names(line, marker)) {
-                findings
-                    .problems
-                    .push(format!("{path}:{} has {marker}", index + 1));
+                findings.problems.push(format!("{path}:{} has {marker}", index + 1));
             }
         }
     }
@@ -38,19 +36,10 @@ mod tests {
     #[test]
     fn markers_in_code_fail_and_words_about_them_do_not() {
         let tree = Tree::made_up(&[
-            (
-                "a.rs",
-                "//! Never todo!() here.\nfn a() {\n    todo!()\n}\n",
-            ),
-            (
-                "b.rs",
-                "const NAME: &str = \"dbg!\";\n/* unimplemented!() */\nmy_todo!();\n",
-            ),
+            ("a.rs", "//! Never todo!() here.\nfn a() {\n    todo!()\n}\n"),
+            ("b.rs", "const NAME: &str = \"dbg!\";\n/* unimplemented!() */\nmy_todo!();\n"),
             ("c.rs", "let x = dbg!(1);"),
         ]);
-        assert_eq!(
-            check(&tree).problems,
-            ["a.rs:3 has todo!", "c.rs:1 has dbg!"]
-        );
+        assert_eq!(check(&tree).problems, ["a.rs:3 has todo!", "c.rs:1 has dbg!"]);
     }
 }

@@ -108,9 +108,7 @@ impl Metadata {
 
     /// The workspace's own packages.
     pub fn members(&self) -> impl Iterator<Item = &Package> {
-        self.packages
-            .iter()
-            .filter(|package| self.workspace_members.contains(&package.id))
+        self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
     }
 
     /// What the package `id` depends on itself, its development dependencies included.
@@ -163,11 +161,7 @@ impl Metadata {
     }
 
     fn edges<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Edge> {
-        self.resolve
-            .nodes
-            .iter()
-            .filter(move |node| node.id == id)
-            .flat_map(|node| &node.deps)
+        self.resolve.nodes.iter().filter(move |node| node.id == id).flat_map(|node| &node.deps)
     }
 }
 
@@ -188,16 +182,10 @@ impl Metadata {
         };
         let edge = |&(name, kind): &(&str, Option<&str>)| Edge {
             pkg: name.into(),
-            dep_kinds: vec![EdgeKind {
-                kind: kind.map(String::from),
-                target: None,
-            }],
+            dep_kinds: vec![EdgeKind { kind: kind.map(String::from), target: None }],
         };
         Metadata {
-            packages: rows
-                .iter()
-                .map(|&(name, links, _)| package(name, links))
-                .collect(),
+            packages: rows.iter().map(|&(name, links, _)| package(name, links)).collect(),
             workspace_members: members.iter().map(|&name| name.into()).collect(),
             resolve: Resolve {
                 nodes: rows
@@ -221,15 +209,7 @@ mod tests {
             &["ours"],
             &[
                 ("ours", None, &[("a", None), ("tool", Some("dev"))]),
-                (
-                    "a",
-                    None,
-                    &[
-                        ("b", Some("build")),
-                        ("fuzzer", None),
-                        ("quick", Some("dev")),
-                    ],
-                ),
+                ("a", None, &[("b", Some("build")), ("fuzzer", None), ("quick", Some("dev"))]),
                 ("b", None, &[]),
                 ("fuzzer", None, &[]),
                 ("quick", None, &[]),
@@ -243,12 +223,7 @@ mod tests {
     #[test]
     fn reached_follows_what_is_built() {
         let graph = graph();
-        let names = |with_dev| {
-            graph
-                .reached(&["ours"], with_dev)
-                .into_keys()
-                .collect::<Vec<_>>()
-        };
+        let names = |with_dev| graph.reached(&["ours"], with_dev).into_keys().collect::<Vec<_>>();
         assert_eq!(names(false), ["a", "b", "ours"]);
         assert_eq!(names(true), ["a", "b", "ours", "tool"]);
     }
@@ -257,9 +232,6 @@ mod tests {
     fn users_are_named() {
         let graph = graph();
         let reached = graph.reached(&["ours"], true);
-        assert_eq!(
-            graph.users("b", &reached).into_iter().collect::<Vec<_>>(),
-            ["a"]
-        );
+        assert_eq!(graph.users("b", &reached).into_iter().collect::<Vec<_>>(), ["a"]);
     }
 }

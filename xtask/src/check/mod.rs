@@ -50,11 +50,7 @@ impl Workspace {
     fn open() -> Result<Workspace> {
         let root = repository::root()?;
         let tree = Tree::read(&root)?;
-        Ok(Workspace {
-            root,
-            tree,
-            metadata: OnceCell::new(),
-        })
+        Ok(Workspace { root, tree, metadata: OnceCell::new() })
     }
 
     /// What `cargo metadata` says, asked once.
@@ -126,11 +122,7 @@ const CHECKS: [Check; 12] = [
         about: "no dependency needs a system library, cmake, pkg-config or nasm",
         run: |workspace| Ok(deny::check(workspace.metadata()?)),
     },
-    Check {
-        name: "fmt",
-        about: "cargo fmt --all --check",
-        run: cargo::fmt,
-    },
+    Check { name: "fmt", about: "cargo fmt --all --check", run: cargo::fmt },
     Check {
         name: "clippy",
         about: "cargo clippy --workspace --all-targets -- -D warnings",
@@ -165,22 +157,13 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
             problems: vec![format!("could not run: {error:#}")],
             ..Findings::default()
         });
-        print(
-            check.name,
-            &findings,
-            start.elapsed().as_secs_f64(),
-            arguments.notices,
-        );
+        print(check.name, &findings, start.elapsed().as_secs_f64(), arguments.notices);
         if !findings.problems.is_empty() {
             failed.push(check.name);
         }
     }
     if !failed.is_empty() {
-        println!(
-            "\nfailed: {} (again: cargo xtask check {})",
-            failed.join(", "),
-            failed.join(" ")
-        );
+        println!("\nfailed: {} (again: cargo xtask check {})", failed.join(", "), failed.join(" "));
     }
     Ok(failed.is_empty())
 }
@@ -189,10 +172,7 @@ fn choose(names: &[String]) -> Result<Vec<&'static Check>> {
     for name in names {
         if !CHECKS.iter().any(|check| check.name == name) {
             let known: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
-            bail!(
-                "there is no check `{name}`; the checks are {}",
-                known.join(", ")
-            );
+            bail!("there is no check `{name}`; the checks are {}", known.join(", "));
         }
     }
     Ok(CHECKS
@@ -202,15 +182,8 @@ fn choose(names: &[String]) -> Result<Vec<&'static Check>> {
 }
 
 fn print(name: &str, findings: &Findings, seconds: f64, notices: bool) {
-    let verdict = if findings.problems.is_empty() {
-        "ok"
-    } else {
-        "FAILED"
-    };
-    let mut line = format!(
-        "{name:<10} {verdict:<7} {seconds:>7.2} s  {}",
-        findings.extent
-    );
+    let verdict = if findings.problems.is_empty() { "ok" } else { "FAILED" };
+    let mut line = format!("{name:<10} {verdict:<7} {seconds:>7.2} s  {}", findings.extent);
     if !findings.notices.is_empty() {
         line += &format!(
             " ({} notices{})",
@@ -237,18 +210,12 @@ mod tests {
     fn names_choose_checks_and_keep_their_order() {
         let names = |chosen: Vec<&Check>| chosen.iter().map(|check| check.name).collect::<Vec<_>>();
         assert_eq!(names(choose(&[]).unwrap()).len(), CHECKS.len());
-        assert_eq!(
-            names(choose(&["fmt".into(), "sizes".into()]).unwrap()),
-            ["sizes", "fmt"]
-        );
+        assert_eq!(names(choose(&["fmt".into(), "sizes".into()]).unwrap()), ["sizes", "fmt"]);
     }
 
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
         let message = choose(&["tidy".into()]).err().unwrap().to_string();
-        assert!(
-            message.contains("tidy") && message.contains("twins"),
-            "{message}"
-        );
+        assert!(message.contains("tidy") && message.contains("twins"), "{message}");
     }
 }

@@ -38,22 +38,14 @@ impl Modules {
                 Some((path, module, source::without_tests(&source::code(text))))
             })
             .collect();
-        let names: BTreeSet<String> = files
-            .iter()
-            .filter_map(|(_, module, _)| module.first().cloned())
-            .collect();
+        let names: BTreeSet<String> =
+            files.iter().filter_map(|(_, module, _)| module.first().cloned()).collect();
         let root = files.iter().find(|(_, module, _)| module.is_empty());
-        let exports = root
-            .map(|(_, _, code)| exports(&tokens(code), &names))
-            .unwrap_or_default();
+        let exports = root.map(|(_, _, code)| exports(&tokens(code), &names)).unwrap_or_default();
         let mut namings = Vec::new();
         for (path, module, code) in files.iter().filter(|(_, module, _)| !module.is_empty()) {
             for (name, line) in named(&tokens(code), module.len()) {
-                let to = if names.contains(&name) {
-                    Some(&name)
-                } else {
-                    exports.get(&name)
-                };
+                let to = if names.contains(&name) { Some(&name) } else { exports.get(&name) };
                 if let Some(to) = to.filter(|&to| *to != module[0]) {
                     namings.push(Naming {
                         from: module[0].clone(),
@@ -73,10 +65,7 @@ impl Modules {
         for naming in &self.namings {
             next.entry(&naming.from).or_default().insert(&naming.to);
         }
-        next.keys()
-            .filter_map(|&start| shortest_circle(&next, start))
-            .map(normalised)
-            .collect()
+        next.keys().filter_map(|&start| shortest_circle(&next, start)).map(normalised).collect()
     }
 }
 
@@ -103,8 +92,7 @@ fn tokens(code: &str) -> Vec<Token<'_>> {
         let mut rest = line;
         while let Some(first) = rest.chars().next() {
             let length = if first.is_alphanumeric() || first == '_' {
-                rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                    .unwrap_or(rest.len())
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len())
             } else if rest.starts_with("::") {
                 2
             } else {
@@ -176,10 +164,7 @@ fn exports(tokens: &[Token], modules: &BTreeSet<String>) -> BTreeMap<String, Str
         let mut leaves = Vec::new();
         read_tree(tokens, at + 1, &[], &mut leaves);
         for leaf in leaves {
-            let module = leaf
-                .path
-                .iter()
-                .find(|part| !matches!(**part, "crate" | "self"));
+            let module = leaf.path.iter().find(|part| !matches!(**part, "crate" | "self"));
             if let Some(module) = module.filter(|module| modules.contains(**module)) {
                 exports.insert(leaf.name.to_string(), (*module).to_string());
             }
@@ -199,11 +184,7 @@ fn named(tokens: &[Token], depth: usize) -> Vec<(String, usize)> {
         };
         let mut leaves = Vec::new();
         at = read_tree(tokens, start, &[], &mut leaves).max(start);
-        found.extend(
-            leaves
-                .iter()
-                .map(|leaf| (leaf.path[0].to_string(), leaf.line)),
-        );
+        found.extend(leaves.iter().map(|leaf| (leaf.path[0].to_string(), leaf.line)));
     }
     found
 }
@@ -217,9 +198,8 @@ fn path_from_root(tokens: &[Token], at: usize, depth: usize) -> Option<usize> {
     if at > 0 && is(at - 1, "::") {
         return None;
     }
-    let supers = (0..)
-        .take_while(|step| is(at + 2 * step, "super") && is(at + 2 * step + 1, "::"))
-        .count();
+    let supers =
+        (0..).take_while(|step| is(at + 2 * step, "super") && is(at + 2 * step + 1, "::")).count();
     (supers > 0 && supers == depth).then_some(at + 2 * supers)
 }
 
@@ -267,10 +247,7 @@ mod tests {
     }
 
     const OTHERS: [(&str, &str); 3] = [
-        (
-            "src/lib.rs",
-            "mod b; mod c;\npub use b::{Thing, inner::Other as Renamed};",
-        ),
+        ("src/lib.rs", "mod b; mod c;\npub use b::{Thing, inner::Other as Renamed};"),
         ("src/b.rs", ""),
         ("src/c/mod.rs", ""),
     ];
@@ -288,10 +265,7 @@ mod tests {
             with("use crate::{\n    b::{X, Y as Z},\n    c,\n};"),
             ["a->b:2", "a->b:2", "a->c:3"]
         );
-        assert_eq!(
-            with("fn f() -> crate::c::T<crate::b::U> {}"),
-            ["a->c:1", "a->b:1"]
-        );
+        assert_eq!(with("fn f() -> crate::c::T<crate::b::U> {}"), ["a->c:1", "a->b:1"]);
     }
 
     #[test]
@@ -302,10 +276,7 @@ mod tests {
 
     #[test]
     fn re_exported_names_count_as_their_module() {
-        assert_eq!(
-            with("use crate::{Thing, Renamed, Unknown};"),
-            ["a->b:1", "a->b:1"]
-        );
+        assert_eq!(with("use crate::{Thing, Renamed, Unknown};"), ["a->b:1", "a->b:1"]);
     }
 
     #[test]
@@ -326,10 +297,7 @@ mod tests {
             ("src/c.rs", "use crate::a;"),
             ("src/d.rs", "use crate::a;"),
         ];
-        assert_eq!(
-            read(&files).circles().into_iter().collect::<Vec<_>>(),
-            [["a", "b", "c", "a"]]
-        );
+        assert_eq!(read(&files).circles().into_iter().collect::<Vec<_>>(), [["a", "b", "c", "a"]]);
         assert!(read(&files[1..]).circles().is_empty());
     }
 }

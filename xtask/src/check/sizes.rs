@@ -34,21 +34,12 @@ pub fn check(tree: &Tree) -> Findings {
         ));
     }
     let (folder, limit) = GOLDEN;
-    let golden: u64 = tree
-        .files
-        .iter()
-        .filter(|file| file.path.starts_with(folder))
-        .map(|file| file.bytes)
-        .sum();
+    let golden: u64 =
+        tree.files.iter().filter(|file| file.path.starts_with(folder)).map(|file| file.bytes).sum();
     if golden > limit {
-        findings.problems.push(format!(
-            "{folder} has {golden} bytes together, more than {limit}"
-        ));
+        findings.problems.push(format!("{folder} has {golden} bytes together, more than {limit}"));
     }
-    findings.extent = format!(
-        "{count} source files, golden files {:.1} MB",
-        golden as f64 / 1e6
-    );
+    findings.extent = format!("{count} source files, golden files {:.1} MB", golden as f64 / 1e6);
     findings
 }
 
@@ -74,19 +65,11 @@ mod tests {
 
     #[test]
     fn large_files_fail_alone_and_golden_files_together() {
-        let file = |path: &str, bytes| File {
-            path: path.into(),
-            bytes,
-            text: None,
-        };
-        let tree = Tree {
-            files: vec![file("docs/a.png", (2 << 20) + 1)],
-        };
+        let file = |path: &str, bytes| File { path: path.into(), bytes, text: None };
+        let tree = Tree { files: vec![file("docs/a.png", (2 << 20) + 1)] };
         assert_eq!(check(&tree).problems.len(), 1);
         let golden = |each| Tree {
-            files: (0..4)
-                .map(|i| file(&format!("tests/golden/{i}.json"), each))
-                .collect(),
+            files: (0..4).map(|i| file(&format!("tests/golden/{i}.json"), each)).collect(),
         };
         assert_eq!(check(&golden(1_250_001)).problems.len(), 1);
         assert!(check(&golden(1_250_000)).problems.is_empty());

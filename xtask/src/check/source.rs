@@ -10,11 +10,7 @@ pub fn code(text: &str) -> String {
     while at < characters.len() {
         let end = blank_from(&characters, at);
         if end > at {
-            out.extend(
-                characters[at..end]
-                    .iter()
-                    .map(|&c| if c == '\n' { '\n' } else { ' ' }),
-            );
+            out.extend(characters[at..end].iter().map(|&c| if c == '\n' { '\n' } else { ' ' }));
             at = end;
         } else {
             out.push(characters[at]);
@@ -28,10 +24,9 @@ pub fn code(text: &str) -> String {
 fn blank_from(text: &[char], at: usize) -> usize {
     let next = text.get(at + 1).copied();
     match text[at] {
-        '/' if next == Some('/') => text[at..]
-            .iter()
-            .position(|&c| c == '\n')
-            .map_or(text.len(), |length| at + length),
+        '/' if next == Some('/') => {
+            text[at..].iter().position(|&c| c == '\n').map_or(text.len(), |length| at + length)
+        }
         '/' if next == Some('*') => block_comment_end(text, at),
         '"' => string_end(text, at + 1),
         'r' if !follows_a_word(text, at) => raw_string_end(text, at).unwrap_or(at),
@@ -81,11 +76,7 @@ fn raw_string_end(text: &[char], start: usize) -> Option<usize> {
     }
     at += 1;
     while at < text.len() {
-        let closing = text[at + 1..]
-            .iter()
-            .take(hashes)
-            .filter(|&&c| c == '#')
-            .count();
+        let closing = text[at + 1..].iter().take(hashes).filter(|&&c| c == '#').count();
         if text[at] == '"' && closing == hashes {
             return Some(at + 1 + hashes);
         }
@@ -155,10 +146,7 @@ mod tests {
 
     #[test]
     fn lifetimes_and_raw_identifiers_stay() {
-        assert_eq!(
-            words("fn f<'a>(x: &'a str)"),
-            ["fn", "f<'a>(x:", "&'a", "str)"]
-        );
+        assert_eq!(words("fn f<'a>(x: &'a str)"), ["fn", "f<'a>(x:", "&'a", "str)"]);
         assert_eq!(words("r#type var\n\"x\" y"), ["r#type", "var", "y"]);
     }
 
@@ -172,9 +160,6 @@ mod tests {
     fn guarded_items_are_left_out() {
         let code = "a\n#[cfg(test)]\nmod tests { fn b() { c } }\nd #[cfg(test)] use e; f";
         assert_eq!(without_tests(code).lines().count(), code.lines().count());
-        assert_eq!(
-            without_tests(code).split_whitespace().collect::<Vec<_>>(),
-            ["a", "d", "f"]
-        );
+        assert_eq!(without_tests(code).split_whitespace().collect::<Vec<_>>(), ["a", "d", "f"]);
     }
 }

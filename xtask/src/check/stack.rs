@@ -28,12 +28,7 @@ pub fn check(metadata: &Metadata) -> Findings {
 }
 
 fn lies_in_crates(package: &Package) -> bool {
-    package
-        .manifest_path
-        .replace('\\', "/")
-        .trim_end_matches("/Cargo.toml")
-        .rsplit('/')
-        .nth(1)
+    package.manifest_path.replace('\\', "/").trim_end_matches("/Cargo.toml").rsplit('/').nth(1)
         == Some("crates")
 }
 
@@ -46,19 +41,16 @@ fn name_only_those_below(
     for dependency in metadata.direct(&member.id) {
         let is_ours = metadata.workspace_members.contains(&dependency.id);
         if is_ours && !STACK[..floor].contains(&dependency.name.as_str()) {
-            findings.problems.push(format!(
-                "{} names {}, which is not below it",
-                member.name, dependency.name
-            ));
+            findings
+                .problems
+                .push(format!("{} names {}, which is not below it", member.name, dependency.name));
         }
     }
 }
 
 fn keep_the_ground_light(metadata: &Metadata, findings: &mut Findings) {
     let Some(ground) = metadata.member(STACK[0]) else {
-        findings
-            .problems
-            .push(format!("the workspace has no crate {}", STACK[0]));
+        findings.problems.push(format!("the workspace has no crate {}", STACK[0]));
         return;
     };
     let reached = metadata.reached(&[&ground.id], false);
@@ -88,11 +80,7 @@ mod tests {
     #[test]
     fn crates_that_name_those_below_pass() {
         let rows: &[Row] = &[
-            (
-                "tensor-core",
-                None,
-                &[("half", None), ("criterion", Some("dev"))],
-            ),
+            ("tensor-core", None, &[("half", None), ("criterion", Some("dev"))]),
             ("autograd", None, &[("tensor-core", None)]),
             ("models", None, &[("tensor-core", None), ("autograd", None)]),
             ("half", None, &[]),
@@ -106,11 +94,7 @@ mod tests {
     fn an_upward_name_fails_even_for_tests() {
         let rows: &[Row] = &[
             ("tensor-core", None, &[]),
-            (
-                "autograd",
-                None,
-                &[("tensor-core", None), ("models", Some("dev"))],
-            ),
+            ("autograd", None, &[("tensor-core", None), ("models", Some("dev"))]),
             ("models", None, &[("autograd", None)]),
         ];
         assert_eq!(

@@ -35,9 +35,9 @@ pub fn check(tree: &Tree) -> Findings {
             if !tree.exists(&format!("{folder}/{stem}.rs"))
                 && !tree.exists(&format!("{folder}/{stem}"))
             {
-                findings.problems.push(format!(
-                    "{CONTRACTS}{stem}.rs has no twin {folder}/{stem}.rs"
-                ));
+                findings
+                    .problems
+                    .push(format!("{CONTRACTS}{stem}.rs has no twin {folder}/{stem}.rs"));
             }
         }
     }
@@ -68,17 +68,13 @@ fn declares_kernels(text: &str) -> bool {
         .split(|c: char| !(c.is_alphanumeric() || c == '_'))
         .filter(|word| !word.is_empty())
         .collect();
-    words
-        .windows(2)
-        .any(|pair| pair[0] == "trait" && pair[1].ends_with("Kernels"))
+    words.windows(2).any(|pair| pair[0] == "trait" && pair[1].ends_with("Kernels"))
 }
 
 /// The folders in which the family `stem` has to have a file or folder.
 fn homes<'a>(tree: &Tree, stem: &str) -> Vec<&'a str> {
-    let mut homes: Vec<&str> = BACKENDS
-        .into_iter()
-        .filter(|backend| tree.exists(backend))
-        .collect();
+    let mut homes: Vec<&str> =
+        BACKENDS.into_iter().filter(|backend| tree.exists(backend)).collect();
     homes.extend(TWINS);
     if !WITHOUT_GRADIENT.iter().any(|&(without, _)| without == stem) {
         homes.push(FUNCTIONS);
@@ -91,22 +87,10 @@ mod tests {
     use super::*;
 
     const COMPLETE: [(&str, &str); 12] = [
-        (
-            "crates/tensor-core/src/backend/mod.rs",
-            "pub trait Backend: ConvKernels {}",
-        ),
-        (
-            "crates/tensor-core/src/backend/shapes.rs",
-            "//! No trait ConvKernels here.\n",
-        ),
-        (
-            "crates/tensor-core/src/backend/conv.rs",
-            "pub trait ConvKernels {}",
-        ),
-        (
-            "crates/tensor-core/src/backend/optimizer.rs",
-            "pub trait OptimizerKernels: Send {}",
-        ),
+        ("crates/tensor-core/src/backend/mod.rs", "pub trait Backend: ConvKernels {}"),
+        ("crates/tensor-core/src/backend/shapes.rs", "//! No trait ConvKernels here.\n"),
+        ("crates/tensor-core/src/backend/conv.rs", "pub trait ConvKernels {}"),
+        ("crates/tensor-core/src/backend/optimizer.rs", "pub trait OptimizerKernels: Send {}"),
         ("crates/tensor-core/src/cpu/conv/winograd.rs", ""),
         ("crates/tensor-core/src/cpu/optimizer.rs", ""),
         ("crates/tensor-core/src/ops/conv.rs", ""),
@@ -134,12 +118,7 @@ mod tests {
                 .map(|(_, file)| *file)
                 .collect();
             let problems = check(&Tree::made_up(&files)).problems;
-            assert_eq!(
-                problems.len(),
-                1,
-                "without {}: {problems:?}",
-                COMPLETE[missing].0
-            );
+            assert_eq!(problems.len(), 1, "without {}: {problems:?}", COMPLETE[missing].0);
         }
     }
 
