@@ -11,7 +11,7 @@ const SHOWN_LINES: usize = 60;
 
 /// `cargo fmt --all --check`.
 pub fn fmt(workspace: &Workspace) -> Result<Findings> {
-    run(workspace, &["fmt", "--all", "--check"], &[])
+    run(workspace, &["fmt", "--all", "--check", "--", "--color", "never"], &[])
 }
 
 /// `cargo clippy --workspace --all-targets -- -D warnings`.
