@@ -1,3 +1,7 @@
-//! The `fastlearn` command.
+//! The `fastlearn` command: reads the arguments, runs one command, turns its error into an exit code.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -68,14 +68,16 @@ pub(crate) fn fit(
     for epoch in 0..epochs {
         state.epoch = epoch;
         let start = Instant::now();
-        let control = match train_epoch(task, state, plan, batches, &mut smoothed, listeners) {
+        let trained = train_epoch(task, state, plan, batches, &mut smoothed, listeners);
+        let validated = trained
+            .and_then(|control| Ok((control, validated_row(task, state, plan, &smoothed, start)?)));
+        let (control, row) = match validated {
             Err(error @ Error::Diverged { .. }) => {
                 state.store.restore(&kept)?;
                 return Err(error);
             }
             other => other?,
         };
-        let row = validated_row(task, state, plan, &smoothed, start)?;
         if plan.schedule.is_cycle_end(epoch) {
             kept = state.store.snapshot()?;
         }
@@ -186,6 +188,11 @@ fn validated_row(
     start: Instant,
 ) -> Result<EpochRow> {
     let predictions = validate(task, state)?;
+    // The last step of an epoch can ruin the weights without a training loss that shows it.
+    if predictions.probabilities.iter().any(|value| !value.is_finite()) {
+        let rate = state.history.batches.last().map_or(0.0, |record| record.rate);
+        return Err(Error::Diverged { epoch: state.epoch, batch: state.batch, rate });
+    }
     let scored = predictions.scored()?;
     Ok(EpochRow {
         stage: plan.stage.clone(),

@@ -16,6 +16,7 @@ mod rate_finder;
 mod state;
 mod summary;
 mod task;
+mod timing;
 
 pub use event::{Control, Event, Listener};
 pub use head_learner::HeadLearner;
@@ -26,3 +27,4 @@ pub use options::{LearnerBuilder, OptimizerKind};
 pub use state::TrainState;
 pub use summary::{Summary, SummaryRow};
 pub(crate) use task::to_device;
+pub use timing::PictureTimes;

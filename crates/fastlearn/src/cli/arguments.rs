@@ -1,0 +1,242 @@
+//! The arguments that several commands share, and what they make: data, a device, a learner.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+use fastlearn::data::HoldOut;
+use fastlearn::train::LearnerBuilder;
+use fastlearn::{Arch, Device, ImageData, Learner, Transforms};
+use models::weights::Silent;
+use models::{Architecture, StateDict, WeightsRequest};
+use serde::Serialize;
+use tensor_core::{CpuOptions, InstructionSet};
+
+use super::error::{CommandError, Result};
+
+/// Whole numbers from 1.
+pub fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
+/// Which pictures, at which size, and how they are augmented.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pictures")]
+pub struct DataArguments {
+    /// The folder of pictures: DIR/CLASS/*, or DIR/train/CLASS/* and DIR/valid/CLASS/*
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Side of the square that the network sees, in pixels
+    #[arg(long, value_name = "PIXELS", default_value = "224",
+          value_parser = RangedU64ValueParser::<usize>::new().range(16..=8192))]
+    pub size: usize,
+    /// Pictures in a batch
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one())]
+    pub batch_size: usize,
+    /// How training pictures vary: side-on for things photographed from the side, top-down for
+    /// things photographed from above
+    #[arg(long, value_name = "NAME", default_value = "side-on")]
+    pub transforms: TransformsName,
+    /// Largest random zoom; 1 for none [default: 1.1, none with --transforms none]
+    #[arg(long, value_name = "FACTOR")]
+    pub max_zoom: Option<f64>,
+    /// What is held out for validation where DIR has no folder `valid`: a fraction such as 0.2, a
+    /// fold such as 3 (of the five fifths 0 to 4), or both as 3:0.2. The same for every seed
+    #[arg(long, value_name = "FRACTION|FOLD", default_value = "0.2", value_parser = parse_hold_out)]
+    pub valid: HoldOut,
+    /// Use at most N training pictures, evenly by class: for a quick look
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub limit: Option<usize>,
+    /// Seed of everything random; the same seed gives the same bits for any number of threads
+    #[arg(long, value_name = "N", default_value = "42")]
+    pub seed: u64,
+    /// Threads that decode pictures [default: one a core, at most 8]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+/// The ready-made lists of transforms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransformsName {
+    /// No augmentation but the random crop
+    None,
+    /// Small turns and changes of light
+    Basic,
+    /// Basic and mirroring
+    SideOn,
+    /// Basic and the eight symmetries of the square
+    TopDown,
+}
+
+impl DataArguments {
+    /// Reads the folder; decodes nothing.
+    pub fn open(&self) -> Result<ImageData> {
+        let data = ImageData::holding_out(&self.folder, self.transforms(), self.valid)?
+            .batch_size(self.batch_size)
+            .seed(self.seed);
+        let data = self.workers.map_or(data.clone(), |workers| data.workers(workers));
+        let data = self.limit.map_or(data.clone(), |limit| data.limit(limit));
+        if data.classes().len() < 2 {
+            return Err(CommandError::Request(format!(
+                "{}: there is one class, `{}`; a classifier needs at least two class folders",
+                self.folder.display(),
+                data.classes().join(", ")
+            )));
+        }
+        Ok(data)
+    }
+
+    fn transforms(&self) -> Transforms {
+        let transforms = match self.transforms {
+            TransformsName::None => Transforms::none(self.size),
+            TransformsName::Basic => Transforms::basic(self.size),
+            TransformsName::SideOn => Transforms::side_on(self.size),
+            TransformsName::TopDown => Transforms::top_down(self.size),
+        };
+        match (self.max_zoom, self.transforms) {
+            (Some(zoom), _) => transforms.max_zoom(zoom),
+            (None, TransformsName::None) => transforms,
+            (None, _) => transforms.max_zoom(1.1),
+        }
+    }
+}
+
+fn parse_hold_out(text: &str) -> Result<HoldOut, String> {
+    let (fold, fraction) = match text.split_once(':') {
+        Some((fold, fraction)) => (Some(fold), Some(fraction)),
+        None if text.contains('.') => (None, Some(text)),
+        None => (Some(text), None),
+    };
+    let mut hold_out = HoldOut::default();
+    if let Some(text) = fraction {
+        hold_out.fraction = text
+            .parse()
+            .ok()
+            .filter(|fraction| *fraction > 0.0 && *fraction < 1.0)
+            .ok_or("the fraction must lie between 0 and 1")?;
+    }
+    if let Some(text) = fold {
+        hold_out.fold = text.parse().map_err(|_| "the fold must be a whole number from 0")?;
+    }
+    let folds = (1.0 / hold_out.fraction + 1e-9) as usize;
+    match hold_out.fold < folds {
+        true => Ok(hold_out),
+        false => Err(format!(
+            "there are {folds} folds of that size, 0 to {}; a fraction is written with a point",
+            folds - 1
+        )),
+    }
+}
+
+/// Which network, with which first weights.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub struct ModelArguments {
+    /// The architecture, by torchvision's name [default: that of the weights file if it names one,
+    /// else resnet34]
+    #[arg(long, value_name = "NAME", value_parser = Arch::from_str)]
+    pub arch: Option<Arch>,
+    /// Pre-trained weights: a .safetensors file, a name in the cache folder, or `none` for random
+    /// ones [default: the published weights, downloaded once]
+    #[arg(long, value_name = "PATH|NAME|none")]
+    pub weights: Option<String>,
+    /// Folder for weights and activations [default: FASTLEARN_CACHE, else the user's cache folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Keys under which a weights file or a model file names its architecture.
+const ARCHITECTURE_KEYS: [&str; 2] = ["architecture", "fastlearn.architecture"];
+
+impl ModelArguments {
+    /// Whether training begins from random weights.
+    pub fn is_random(&self) -> bool {
+        self.weights.as_deref() == Some("none")
+    }
+
+    /// The architecture asked for, else the one that the weights file names, else ResNet-34.
+    pub fn architecture(&self) -> Result<Architecture> {
+        if let Some(arch) = self.arch {
+            return Ok(arch.into());
+        }
+        let choice = self.weights.as_deref().filter(|_| !self.is_random());
+        let Some(choice) = choice else { return Ok(Arch::ResNet34.into()) };
+        let mut request = WeightsRequest::new(Arch::ResNet34).choosing(choice);
+        request.cache_dir = self.cache_dir.clone();
+        let metadata = StateDict::read_metadata(request.resolve(&mut Silent)?.path)?;
+        match ARCHITECTURE_KEYS.iter().find_map(|&key| metadata.get(key)) {
+            Some(description) => Ok(Architecture::from_json(description)?),
+            None => Ok(Arch::ResNet34.into()),
+        }
+    }
+
+    /// A learner in the making.
+    pub fn learner(&self, data: ImageData, device: &Device, seed: u64) -> Result<LearnerBuilder> {
+        let builder = Learner::builder(self.architecture()?, data).device(device).seed(seed);
+        let builder = match self.weights.as_deref() {
+            None => builder,
+            Some(_) if self.is_random() => builder.random_weights(),
+            Some(choice) => builder.weights(choice),
+        };
+        Ok(match &self.cache_dir {
+            Some(folder) => builder.cache_folder(folder),
+            None => builder,
+        })
+    }
+}
+
+/// Where it is computed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Machine")]
+pub struct MachineArguments {
+    /// What computes
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: DeviceName,
+    /// Threads that compute; changes no result [default: one a core]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub threads: Option<usize>,
+    /// Vector instructions: portable, avx2 or avx512 [default: the best that this processor has]
+    #[arg(long, value_name = "NAME", value_parser = InstructionSet::from_str)]
+    pub instruction_set: Option<InstructionSet>,
+}
+
+/// The kinds of device that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceName {
+    /// The fastest of this machine
+    Auto,
+    /// The processor
+    Cpu,
+}
+
+impl MachineArguments {
+    pub fn device(&self) -> Result<Device> {
+        if self.device == DeviceName::Auto
+            && self.threads.is_none()
+            && self.instruction_set.is_none()
+        {
+            return Ok(Device::best()?);
+        }
+        let options = CpuOptions { threads: self.threads, instruction_set: self.instruction_set };
+        Ok(Device::cpu_with(options)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_makes_a_fraction_and_a_whole_number_a_fold() {
+        let parsed = |text| parse_hold_out(text).map(|hold_out| (hold_out.fold, hold_out.fraction));
+        assert_eq!(parsed("0.25"), Ok((0, 0.25)));
+        assert_eq!(parsed("4"), Ok((4, 0.2)));
+        assert_eq!(parsed("9:0.1"), Ok((9, 0.1)));
+        for wrong in ["5", "10:0.1", "1.0", "0.0", "-1", "x", "1:", "nan:.2", "0:NaN"] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+}

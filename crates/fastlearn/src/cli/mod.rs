@@ -1,0 +1,71 @@
+//! The commands: one file each, thin layers over the library.
+//!
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
+//! 2 wrong usage.
+
+mod arguments;
+mod doctor;
+mod download;
+mod error;
+mod evaluate;
+mod lr_find;
+mod output;
+mod predict;
+mod predictions_file;
+mod progress;
+mod run_folder;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::print_error;
+
+/// Train image classifiers by transfer learning, predict with them and judge them.
+///
+/// A data folder has one folder of pictures a class (ROOT/CLASS), or ROOT/train/CLASS and
+/// ROOT/valid/CLASS. It is never written to.
+#[derive(Debug, Parser)]
+#[command(name = "fastlearn", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Box<train::TrainArguments>),
+    LrFind(Box<lr_find::LrFindArguments>),
+    Predict(predict::PredictArguments),
+    Evaluate(evaluate::EvaluateArguments),
+    Doctor(doctor::DoctorArguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Train(arguments) => train::run(&arguments),
+        Command::LrFind(arguments) => lr_find::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,197 @@
+//! Training as a person sees it: the progress line while an epoch runs, a row of the table after it.
+
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fastlearn::Result;
+use fastlearn::interpret::HistoryEpoch;
+use fastlearn::train::{Control, EpochRow, Event, Listener, TrainState};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::output::{Console, duration, rate};
+
+/// A progress bar on standard error, invisible unless that is a terminal. It has no colours.
+pub fn bar(length: u64) -> ProgressBar {
+    match io::stderr().is_terminal() {
+        true => ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()),
+        false => ProgressBar::hidden(),
+    }
+}
+
+/// A line with the time that something without steps takes; it goes when it is dropped.
+pub struct Busy(ProgressBar);
+
+impl Busy {
+    pub fn new(what: &'static str) -> Busy {
+        let bar = bar(0);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Busy(bar)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Prints the table and draws the progress line.
+pub struct Reporter {
+    console: Console,
+    bar: ProgressBar,
+    begun: Instant,
+    steps: u64,
+    pictures: usize,
+    waited: f64,
+    /// Seconds of training, without validation.
+    trained: f64,
+    batch_begun: Instant,
+}
+
+impl Reporter {
+    pub fn new(console: Console) -> Reporter {
+        Reporter {
+            console,
+            bar: ProgressBar::hidden(),
+            begun: Instant::now(),
+            steps: 0,
+            pictures: 0,
+            waited: 0.0,
+            trained: 0.0,
+            batch_begun: Instant::now(),
+        }
+    }
+
+    fn begin(&mut self, steps: u64) {
+        *self = Reporter { bar: bar(steps), steps, ..Reporter::new(self.console) };
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
+            self.bar.set_style(style);
+        }
+        self.print(header());
+    }
+
+    fn batch(&mut self, pictures: usize, loss: f32, last_rate: f32, waited: f64) {
+        self.pictures += pictures;
+        self.waited += waited;
+        self.trained += self.batch_begun.elapsed().as_secs_f64() + waited;
+        self.bar.inc(1);
+        if self.bar.is_hidden() {
+            return;
+        }
+        let done = self.bar.position().max(1) as f64;
+        let left = self.begun.elapsed().as_secs_f64() * (self.steps as f64 / done - 1.0);
+        let spent = self.trained.max(1e-9);
+        self.bar.set_message(format!(
+            "loss {loss:.4}  rate {}  {:.1} img/s  {:.0} % waiting  {} left",
+            rate(last_rate),
+            self.pictures as f64 / spent,
+            100.0 * self.waited / spent,
+            duration(left),
+        ));
+    }
+
+    fn print(&self, text: String) {
+        self.bar.suspend(|| self.console.line(text));
+    }
+}
+
+impl Listener for Reporter {
+    fn on(&mut self, event: Event, _state: &mut TrainState) -> Result<Control> {
+        match event {
+            Event::FitBegins { epochs, batches, .. } => self.begin((epochs * batches) as u64),
+            Event::BatchBegins { .. } => self.batch_begun = Instant::now(),
+            Event::BatchEnds { pictures, smoothed, rate, waited, .. } => {
+                self.batch(pictures, smoothed, rate, waited);
+            }
+            Event::EpochEnds { row } => self.print(table_row(row)),
+            Event::FitEnds => self.bar.finish_and_clear(),
+            Event::Notice(text) => self.bar.suspend(|| self.console.note(text)),
+            _ => {}
+        }
+        Ok(Control::Continue)
+    }
+}
+
+fn header() -> String {
+    format!(
+        "{:>5} {:>5} {:>10} {:>10} {:>9} {:>13}",
+        "cycle", "epoch", "trn_loss", "val_loss", "accuracy", "time"
+    )
+}
+
+fn table_row(row: &EpochRow) -> String {
+    let accuracy = row.metrics.iter().find(|(name, _)| name == "accuracy");
+    format!(
+        "{:>5} {:>5} {:>10.6} {:>10.6} {:>9} {:>13}",
+        row.cycle,
+        row.epoch,
+        row.train_loss,
+        row.valid_loss,
+        accuracy.map_or_else(|| "-".to_owned(), |(_, value)| format!("{value:.6}")),
+        duration(row.seconds),
+    )
+}
+
+/// Keeps what the history plot shows; its clones share one record.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder {
+    epochs: Arc<Mutex<Vec<HistoryEpoch>>>,
+    losses: Vec<f32>,
+    stage: String,
+}
+
+impl Recorder {
+    /// The finished epochs so far.
+    pub fn epochs(&self) -> Vec<HistoryEpoch> {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn finish_epoch(&mut self, row: &EpochRow) {
+        let is_new = row.epoch == 0 && row.stage != self.stage;
+        self.stage.clone_from(&row.stage);
+        let epoch = HistoryEpoch {
+            batch_losses: std::mem::take(&mut self.losses),
+            valid_loss: Some(f64::from(row.valid_loss)),
+            metrics: row.metrics.iter().map(|(_, value)| *value).collect(),
+            stage: is_new.then(|| row.stage.clone()),
+        };
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).push(epoch);
+    }
+}
+
+impl Listener for Recorder {
+    fn on(&mut self, event: Event, _state: &mut TrainState) -> Result<Control> {
+        match event {
+            Event::FitBegins { .. } => self.losses.clear(),
+            Event::BatchEnds { smoothed, .. } => self.losses.push(smoothed),
+            Event::EpochEnds { row } => self.finish_epoch(row),
+            _ => {}
+        }
+        Ok(Control::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_line_up_below_the_header() {
+        let row = EpochRow {
+            stage: "frozen".to_owned(),
+            cycle: 2,
+            epoch: 11,
+            train_loss: 0.123_456_7,
+            valid_loss: 10.5,
+            metrics: vec![("accuracy".to_owned(), 0.991_25)],
+            seconds: 75.0,
+        };
+        assert_eq!(header(), "cycle epoch   trn_loss   val_loss  accuracy          time");
+        assert_eq!(table_row(&row), "    2    11   0.123457  10.500000  0.991250    1 min 15 s");
+    }
+}

@@ -1,0 +1,226 @@
+//! The arguments of `fastlearn train`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use fastlearn::schedule::Cycles;
+
+use crate::cli::arguments::{
+    DataArguments, MachineArguments, ModelArguments, TransformsName, at_least_one,
+};
+
+/// Trains a classifier by the lesson's recipe and leaves a model file.
+///
+/// A: the rate finder, then the new head alone on activations computed once. B: the head on augmented
+/// pictures, in cycles of cosine annealing. C: every layer group, earlier ones at lower rates, after
+/// the finder has run again; each cycle is longer than the one before. Then predictions by test-time
+/// augmentation. With `--weights none` there is nothing to keep frozen: A is left out and every group
+/// trains from the beginning.
+///
+/// The run folder holds recipe.toml (the complete settings), model.safetensors (all that `predict`
+/// needs), history.csv, history.json, predictions.csv of the validation pictures, and plots.
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    #[command(flatten)]
+    pub data: DataArguments,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub machine: MachineArguments,
+    #[command(flatten)]
+    pub recipe: RecipeArguments,
+    /// The run folder; new or empty [default: runs/NAME-OF-DIR/NUMBER]
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON document to standard output, everything else to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How it is trained.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Recipe")]
+pub struct RecipeArguments {
+    /// The short version: finder; frozen; unfrozen at the same rate. Nothing is precomputed and the
+    /// finder runs once
+    #[arg(long)]
+    pub minimal: bool,
+    /// Learning rate of the head, or `auto` for what the rate finder suggests
+    #[arg(long, value_name = "RATE|auto", default_value = "auto")]
+    pub lr: LearningRate,
+    /// How many times smaller each earlier layer group's rate is [default: 10, 3 with --transforms
+    /// top-down, 1 with --weights none]
+    #[arg(long, value_name = "RATIO", value_parser = parse_ratio)]
+    pub lr_ratio: Option<f32>,
+    /// Epochs of stage A; 0 leaves it out [default: 2, 0 with --minimal]
+    #[arg(long, value_name = "N")]
+    pub epochs_precomputed: Option<usize>,
+    /// Cycles of stage B, of one epoch each; 0 leaves it out
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub cycles_frozen: usize,
+    /// Cycles of stage C; 0 leaves it out
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub cycles: usize,
+    /// Epochs in the first cycle of stage C
+    #[arg(long, value_name = "EPOCHS", default_value = "1", value_parser = at_least_one())]
+    pub cycle_length: usize,
+    /// How many times as long as the one before each cycle of stage C is
+    #[arg(long, value_name = "N", default_value = "2", value_parser = at_least_one())]
+    pub cycle_mult: usize,
+    /// Augmented views of each picture in the final predictions; 0 for the plain picture alone
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub tta: usize,
+    /// Weight decay, added to the gradient
+    #[arg(long, value_name = "NUMBER", default_value = "0", value_parser = parse_decay)]
+    pub weight_decay: f32,
+    /// Keep the batch norms of stage C at the statistics of pre-training: for small batches and deep
+    /// networks
+    #[arg(long)]
+    pub freeze_norms: bool,
+}
+
+/// A number, or the finder's suggestion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LearningRate {
+    Auto,
+    Fixed(f32),
+}
+
+impl FromStr for LearningRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LearningRate, String> {
+        if text == "auto" {
+            return Ok(LearningRate::Auto);
+        }
+        let rate = text.parse().ok().filter(|rate: &f32| rate.is_finite() && *rate > 0.0);
+        rate.map(LearningRate::Fixed).ok_or_else(|| "expected a number above 0, or auto".to_owned())
+    }
+}
+
+pub fn parse_ratio(text: &str) -> Result<f32, String> {
+    let ratio = text.parse().ok().filter(|ratio: &f32| ratio.is_finite() && *ratio >= 1.0);
+    ratio.ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+fn parse_decay(text: &str) -> Result<f32, String> {
+    let decay = text.parse().ok().filter(|decay: &f32| decay.is_finite() && *decay >= 0.0);
+    decay.ok_or_else(|| "expected a number from 0".to_owned())
+}
+
+/// Ratio between the rates of neighbouring layer groups, unless told otherwise: 10 where the pictures
+/// are like those of pre-training, 3 where they are seen from above, 1 where nothing is pre-trained.
+pub fn default_ratio(transforms: TransformsName, is_random: bool) -> f32 {
+    match (is_random, transforms) {
+        (true, _) => 1.0,
+        (false, TransformsName::TopDown) => 3.0,
+        (false, _) => 10.0,
+    }
+}
+
+/// What the arguments come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stages {
+    /// Epochs of stage A.
+    pub precomputed: usize,
+    /// Stage B.
+    pub frozen: Option<Cycles>,
+    /// Stage C.
+    pub unfrozen: Option<Cycles>,
+    /// Whether the body keeps to its first weights until stage C.
+    pub is_pretrained: bool,
+    /// Whether the finder runs again before stage C.
+    pub finds_again: bool,
+    /// The rate, if it is not to be found.
+    pub lr: LearningRate,
+    /// Ratio between neighbouring groups in stage C.
+    pub ratio: f32,
+    /// Augmented views of the final predictions.
+    pub tta: usize,
+    /// Batch norms of stage C keep their statistics.
+    pub freeze_norms: bool,
+}
+
+impl TrainArguments {
+    pub fn stages(&self) -> Stages {
+        let recipe = &self.recipe;
+        let is_pretrained = !self.model.is_random();
+        let default_epochs = if recipe.minimal { 0 } else { 2 };
+        let epochs = recipe.epochs_precomputed.unwrap_or(default_epochs);
+        let unfrozen = || {
+            let cycles = Cycles::new(recipe.cycles).length(recipe.cycle_length);
+            cycles.multiplier(recipe.cycle_mult)
+        };
+        Stages {
+            precomputed: if is_pretrained { epochs } else { 0 },
+            frozen: (recipe.cycles_frozen > 0).then(|| Cycles::new(recipe.cycles_frozen)),
+            unfrozen: (recipe.cycles > 0).then(unfrozen),
+            is_pretrained,
+            finds_again: !recipe.minimal,
+            lr: recipe.lr,
+            ratio: recipe
+                .lr_ratio
+                .unwrap_or_else(|| default_ratio(self.data.transforms, self.model.is_random())),
+            tta: recipe.tta,
+            freeze_norms: recipe.freeze_norms,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        train: TrainArguments,
+    }
+
+    fn stages(arguments: &str) -> Stages {
+        let words = ["train", "data"].into_iter().chain(arguments.split_whitespace());
+        Line::try_parse_from(words).expect("valid arguments").train.stages()
+    }
+
+    #[test]
+    fn the_lesson_is_the_default() {
+        let lesson = stages("");
+        assert_eq!(lesson.precomputed, 2);
+        assert_eq!(lesson.frozen, Some(Cycles::new(3)));
+        assert_eq!(lesson.unfrozen.expect("unfrozen").epochs(), 7);
+        assert_eq!((lesson.lr, lesson.ratio, lesson.tta), (LearningRate::Auto, 10.0, 4));
+        assert!(lesson.is_pretrained && lesson.finds_again);
+    }
+
+    #[test]
+    fn ratios_follow_the_kind_of_picture() {
+        assert_eq!(stages("--transforms top-down").ratio, 3.0);
+        assert_eq!(stages("--lr-ratio 3").ratio, 3.0);
+        assert_eq!(stages("--transforms top-down --lr-ratio 7").ratio, 7.0);
+        assert_eq!(stages("--weights none").ratio, 1.0);
+    }
+
+    #[test]
+    fn stages_can_be_left_out() {
+        let minimal = stages("--minimal");
+        assert_eq!((minimal.precomputed, minimal.finds_again), (0, false));
+        assert_eq!(minimal.frozen, Some(Cycles::new(3)));
+        let random = stages("--weights none");
+        assert_eq!((random.precomputed, random.is_pretrained), (0, false));
+        let fixed = stages("--lr 1e-2 --cycles-frozen 1 --cycles 2 --cycle-mult 2 --lr-ratio 10");
+        assert_eq!(fixed.lr, LearningRate::Fixed(0.01));
+        assert_eq!(fixed.frozen, Some(Cycles::new(1)));
+        assert_eq!(fixed.unfrozen.expect("unfrozen").epochs(), 3);
+        assert_eq!(stages("--cycles 0").unfrozen, None);
+    }
+
+    #[test]
+    fn rates_that_mean_nothing_are_refused() {
+        for wrong in ["--lr 0", "--lr nan", "--lr=-1", "--lr-ratio 0.5", "--weight-decay=-1"] {
+            let words = ["train", "data"].into_iter().chain(wrong.split_whitespace());
+            assert!(Line::try_parse_from(words).is_err(), "{wrong}");
+        }
+    }
+}

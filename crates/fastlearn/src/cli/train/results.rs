@@ -1,0 +1,179 @@
+//! What a finished run leaves: files, plots, a summary for people and a document for programs.
+
+use std::path::PathBuf;
+
+use fastlearn::interpret::{
+    ConfusionPlot, FinderLossPlot, FinderRatePlot, HistoryEpoch, HistoryPlot, PictureGrid,
+    SchedulePlot, Tile, most_incorrect,
+};
+use fastlearn::schedule::FinderCurve;
+use fastlearn::{Learner, Predictions};
+use models::weights::write_atomically;
+use serde_json::{Value, json};
+
+use super::recipe::Recipe;
+use super::stages::{PRECOMPUTED, Progress};
+use crate::cli::error::{CommandError, Result};
+use crate::cli::output::counted;
+use crate::cli::predictions_file::write_csv;
+use crate::cli::run_folder::{RunFolder, name_of};
+
+/// The model's file in the run folder.
+pub const MODEL: &str = "model.safetensors";
+/// Pictures in the grid of mistakes.
+const GRID: usize = 12;
+
+/// All that a run has to show.
+pub struct Results<'a> {
+    pub folder: &'a RunFolder,
+    pub learner: &'a Learner,
+    pub recipe: Recipe,
+    pub progress: &'a Progress,
+    pub epochs: Vec<HistoryEpoch>,
+    pub predictions: Predictions,
+    pub tta: usize,
+    pub estimated: f64,
+}
+
+impl Results<'_> {
+    /// Writes every file, the model last: where it is, all is.
+    pub fn write(&self) -> Result<()> {
+        self.folder.write("recipe.toml", self.recipe.to_toml()?)?;
+        write_history(self.folder, self.learner)?;
+        self.write_predictions()?;
+        self.draw_training()?;
+        self.draw_predictions()?;
+        Ok(self.learner.save(self.folder.file(MODEL))?)
+    }
+
+    fn write_predictions(&self) -> Result<()> {
+        let (path, classes) = (self.folder.file("predictions.csv"), self.learner.data().classes());
+        write_atomically(&path, |writer| write_csv(writer, &self.predictions, classes))?;
+        Ok(())
+    }
+
+    fn draw_training(&self) -> Result<()> {
+        for finder in &self.progress.finders {
+            write_finder(
+                self.folder,
+                &format!("finder-{}", file_part(finder.stage)),
+                &finder.curve,
+            )?;
+        }
+        let batches = self.learner.batches_per_epoch()?;
+        for (stage, schedule, rate) in &self.progress.schedules {
+            // A constant rate is no picture.
+            if *stage != PRECOMPUTED {
+                let plot = SchedulePlot::new(schedule.clone(), batches, *rate);
+                self.folder.draw(&format!("schedule-{}.png", file_part(stage)), &plot)?;
+            }
+        }
+        if self.epochs.is_empty() {
+            return Ok(());
+        }
+        let title = name_of(self.learner.data().root()).to_string_lossy().into_owned();
+        let metrics = vec!["accuracy".to_owned()];
+        let plot = HistoryPlot { title, metrics, epochs: self.epochs.clone() };
+        self.folder.draw("history.png", &plot)?;
+        Ok(())
+    }
+
+    fn draw_predictions(&self) -> Result<()> {
+        let (scored, data) = (self.predictions.scored()?, self.learner.data());
+        let matrix = scored.confusion();
+        self.folder.draw("confusion.png", &ConfusionPlot::new(&matrix, data.classes()))?;
+        let rows = most_incorrect(&scored, None, GRID);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let tiles: Result<Vec<Tile>> = rows.iter().map(|&row| self.tile(row)).collect();
+        let grid = PictureGrid::new("Most incorrect", tiles?);
+        Ok(grid.save(&self.folder.file("most-incorrect.png"))?)
+    }
+
+    fn tile(&self, row: usize) -> Result<Tile> {
+        let (data, predictions) = (self.learner.data(), &self.predictions);
+        let picture = data.valid().open(row)?;
+        let predicted = predictions.predicted(row);
+        let classes = data.classes();
+        let tile = Tile::new(picture.pixels, picture.width as u32, picture.height as u32)?;
+        Ok(tile
+            .prediction(&classes[predicted], predictions.row(row)[predicted])
+            .truth(&classes[predictions.labels[row] as usize])
+            .file(&predictions.ids[row]))
+    }
+
+    /// The last lines that a person reads.
+    pub fn summary(&self) -> Result<String> {
+        let scored = self.predictions.scored()?;
+        let interval = scored.accuracy_interval();
+        let views = match self.tta {
+            0 => "plain pictures".to_owned(),
+            views => format!("test-time augmentation over {}", counted(views, "view")),
+        };
+        let model = self.folder.file(MODEL);
+        Ok(format!(
+            "\nfinal accuracy: {:.1} % (95 % interval {:.1} to {:.1} %), log loss {:.4}, {} of {} \
+             right, {views}\nmodel: {}\npredict: fastlearn predict {} PICTURES",
+            100.0 * scored.accuracy(),
+            100.0 * interval.low,
+            100.0 * interval.high,
+            scored.log_loss(),
+            scored.correct(),
+            scored.len(),
+            model.display(),
+            model.display(),
+        ))
+    }
+
+    /// Everything as one document.
+    pub fn document(&self, seconds: f64) -> Result<Value> {
+        let scored = self.predictions.scored()?;
+        let interval = scored.accuracy_interval();
+        let finders = self.progress.finders.iter().map(|finder| {
+            json!({ "stage": finder.stage, "rate": finder.rate, "suggestion": finder.curve.suggest() })
+        });
+        Ok(json!({
+            "settings": as_json(&self.recipe)?,
+            "finders": finders.collect::<Vec<_>>(),
+            "epochs": as_json(&self.learner.history().epochs)?,
+            "accuracy": scored.accuracy(),
+            "accuracy_interval_95": [interval.low, interval.high],
+            "log_loss": scored.log_loss(),
+            "correct": scored.correct(),
+            "pictures": scored.len(),
+            "seconds": seconds,
+            "estimated_seconds": self.estimated,
+            "run_folder": self.folder.path(),
+            "model": self.folder.file(MODEL),
+            "predictions": self.folder.file("predictions.csv"),
+        }))
+    }
+}
+
+/// `history.csv`, a line an epoch, and `history.json`, every batch too.
+pub fn write_history(folder: &RunFolder, learner: &Learner) -> Result<()> {
+    folder.write("history.csv", learner.history().to_csv())?;
+    folder.write("history.json", format!("{:#}\n", as_json(learner.history())?))?;
+    Ok(())
+}
+
+/// A finder run as two plots and a table; returns the table's path.
+pub fn write_finder(folder: &RunFolder, stem: &str, curve: &FinderCurve) -> Result<PathBuf> {
+    folder.draw(&format!("{stem}-rate.png"), &FinderRatePlot(curve))?;
+    folder.draw(&format!("{stem}-loss.png"), &FinderLossPlot(curve))?;
+    let mut table = String::from("rate,loss,smoothed\n");
+    for ((rate, loss), smoothed) in curve.rates.iter().zip(&curve.losses).zip(&curve.smoothed) {
+        table.push_str(&format!("{rate},{loss},{smoothed}\n"));
+    }
+    folder.write(&format!("{stem}.csv"), table)
+}
+
+fn file_part(stage: &str) -> String {
+    stage.replace(' ', "-")
+}
+
+fn as_json(value: &impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(value)
+        .map_err(|error| CommandError::Text { what: "the results", reason: error.to_string() })
+}
