@@ -207,14 +207,14 @@ fn the_whole_recipe_from_weights_that_name_their_architecture() {
 fn a_trained_model_predicts_and_is_judged() {
     let world = World::new(12);
     let settings = format!(
-        "{TINY} --weights none --arch resnet18 --lr 0.01 --cycles-frozen 4 --cycles 0 --tta 1"
+        "{TINY} --weights none --arch resnet18 --lr 0.01 --cycles-frozen 0 --cycles 1 --cycle-length 14 --tta 1"
     );
     let document = json(&world.done(&format!("train ROOT/data {settings} --json --out ROOT/run")));
     let accuracy = document["accuracy"].as_f64().expect("a number");
     assert!(accuracy > 0.6, "{document:#}");
     let interval = &document["accuracy_interval_95"];
     assert!(interval[0].as_f64() < Some(accuracy) && interval[1].as_f64() >= Some(accuracy));
-    assert_eq!(document["epochs"].as_array().map(Vec::len), Some(4));
+    assert_eq!(document["epochs"].as_array().map(Vec::len), Some(14));
     assert_eq!(document["settings"]["seed"], 42);
     assert_eq!(
         document["settings"]["training"]["rates"][0]["rate"].as_f64(),
@@ -225,7 +225,7 @@ fn a_trained_model_predicts_and_is_judged() {
     let judged =
         json(&world.done("evaluate ROOT/run/model.safetensors ROOT/data --split valid --json"));
     assert_eq!(judged["pictures"], document["pictures"]);
-    let last = &document["epochs"][3];
+    let last = &document["epochs"][13];
     let log_loss = judged["log_loss"].as_f64().expect("a number");
     assert!((log_loss - last["valid_loss"].as_f64().expect("a number")).abs() < 1e-5, "{judged:#}");
     let counted: u64 = judged["confusion_matrix"]

