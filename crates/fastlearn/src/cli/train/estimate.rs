@@ -122,19 +122,27 @@ fn unfrozen(stages: &Stages, sizes: &Sizes) -> Option<Line> {
         letter: 'C',
         name: "unfrozen",
         what: format!(
-            "{}{}, rates of the groups 1 : {}",
+            "{}{}, {}",
             if finds { FINDER } else { "" },
             schedule.label(),
-            stages.ratio
+            group_rates(stages.ratio)
         ),
         seconds: finder + sizes.epochs(schedule.epochs(), sizes.times.unfrozen),
     })
 }
 
+/// Rates of the three layer groups as parts of the last one's.
+fn group_rates(ratio: f32) -> String {
+    match ratio {
+        1.0 => "one rate for all layers".to_owned(),
+        _ => format!("rates 1/{}, 1/{ratio}, 1 by layer group", ratio * ratio),
+    }
+}
+
 fn predictions(stages: &Stages, sizes: &Sizes) -> Line {
     let what = match stages.tta {
-        0 => "of the plain validation pictures".to_owned(),
-        views => format!("by test-time augmentation, {views} views and the plain one"),
+        0 => "the plain validation pictures".to_owned(),
+        views => format!("test-time augmentation, {} and the plain one", counted(views, "view")),
     };
     let views = (stages.tta + 1) as f64;
     Line {
