@@ -25,7 +25,7 @@ pub fn at_least_one() -> RangedU64ValueParser<usize> {
 #[command(next_help_heading = "Pictures")]
 pub struct DataArguments {
     /// The folder of pictures: DIR/CLASS/*, or DIR/train/CLASS/* and DIR/valid/CLASS/*
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", help_heading = None)]
     pub folder: PathBuf,
     /// Side of the square that the network sees, in pixels
     #[arg(long, value_name = "PIXELS", default_value = "224",

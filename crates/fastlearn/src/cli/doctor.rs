@@ -15,14 +15,14 @@ use super::output::Console;
 /// Says what this machine computes with and why, its memory, and which weights are in the cache.
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    #[command(flatten)]
-    machine: MachineArguments,
     /// The cache folder to look into [default: FASTLEARN_CACHE, else the user's cache folder]
     #[arg(long, value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
     /// Print one JSON document to standard output
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    machine: MachineArguments,
 }
 
 #[derive(Debug, Serialize)]

@@ -32,13 +32,13 @@ pub struct EvaluateArguments {
     /// Which pictures of DIR [default: its folder `valid`, else all]
     #[arg(long, value_name = "NAME")]
     split: Option<SplitName>,
+    /// Print one JSON document to standard output
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     way: PredictionArguments,
     #[command(flatten)]
     machine: MachineArguments,
-    /// Print one JSON document to standard output
-    #[arg(long)]
-    json: bool,
 }
 
 /// Parts of a data folder.

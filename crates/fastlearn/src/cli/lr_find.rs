@@ -22,12 +22,6 @@ use super::train::{announce, default_ratio, parse_ratio, write_finder};
 /// finder-loss.png and finder.csv.
 #[derive(Debug, Args)]
 pub struct LrFindArguments {
-    #[command(flatten)]
-    data: DataArguments,
-    #[command(flatten)]
-    model: ModelArguments,
-    #[command(flatten)]
-    machine: MachineArguments,
     /// Find the rate of the whole network instead of the head's
     #[arg(long)]
     unfrozen: bool,
@@ -41,6 +35,12 @@ pub struct LrFindArguments {
     /// Print one JSON document to standard output, everything else to standard error
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    data: DataArguments,
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    machine: MachineArguments,
 }
 
 pub fn run(arguments: &LrFindArguments) -> Result<()> {

@@ -22,6 +22,12 @@ use crate::cli::arguments::{
 /// needs), history.csv, history.json, predictions.csv of the validation pictures, and plots.
 #[derive(Debug, Args)]
 pub struct TrainArguments {
+    /// The run folder; new or empty [default: runs/NAME-OF-DIR/NUMBER]
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON document to standard output, everything else to standard error
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub data: DataArguments,
     #[command(flatten)]
@@ -30,12 +36,6 @@ pub struct TrainArguments {
     pub machine: MachineArguments,
     #[command(flatten)]
     pub recipe: RecipeArguments,
-    /// The run folder; new or empty [default: runs/NAME-OF-DIR/NUMBER]
-    #[arg(long, value_name = "FOLDER")]
-    pub out: Option<PathBuf>,
-    /// Print one JSON document to standard output, everything else to standard error
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// How it is trained.
