@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::weights::MatchReport;
+use crate::match_report::MatchReport;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

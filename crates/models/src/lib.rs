@@ -5,6 +5,7 @@ pub mod exchange;
 pub mod head;
 mod initialise;
 mod layers;
+mod match_report;
 mod network;
 mod pass;
 pub mod registry;

@@ -4,16 +4,19 @@
 //! Building the layers from a row is not done here; nor is fetching weights (see [`crate::weights`]).
 
 mod arch;
+mod checksum;
 mod json;
 mod rows;
 mod shapes;
+mod source;
 
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
-use crate::weights::WeightSource;
 
 pub use arch::Arch;
+pub use checksum::Checksum;
+pub use source::{PublishedSize, WeightFormat, WeightSource};
 
 /// The two kinds of residual block (He et al. 2015, table 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,8 +7,9 @@
 
 use std::borrow::Cow;
 
-use super::{Architecture, BlockKind, Normalisation};
-use crate::weights::{Checksum, PublishedSize, WeightFormat, WeightSource};
+use super::{
+    Architecture, BlockKind, Checksum, Normalisation, PublishedSize, WeightFormat, WeightSource,
+};
 
 const BSD: Cow<'static, str> = Cow::Borrowed("BSD-3-Clause (torchvision), trained on ImageNet-1k");
 const APACHE: Cow<'static, str> =

@@ -5,20 +5,20 @@
 
 mod atomic;
 mod cache;
-mod checksum;
+mod digest;
 mod download;
 mod layout;
 mod report;
 mod resolve;
 mod safetensors;
-mod source;
 mod state_dict;
 
 pub use atomic::write_atomically;
 pub use cache::{cache_folder, cached_weights, weights_path};
-pub use checksum::Checksum;
 pub use download::{Announcement, DownloadObserver, Downloader, Receipt, Silent, Verification};
-pub use report::{MatchReport, ShapeMismatch, match_names};
+pub use report::match_names;
 pub use resolve::{Origin, ResolvedWeights, WeightsRequest};
-pub use source::{PublishedSize, WeightFormat, WeightSource};
 pub use state_dict::{StateDict, WeightTensor};
+
+pub use crate::match_report::{MatchReport, ShapeMismatch};
+pub use crate::registry::{Checksum, PublishedSize, WeightFormat, WeightSource};

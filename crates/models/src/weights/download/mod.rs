@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use self::part::Part;
 use self::transfer::Transfer;
-use super::checksum::sha256_of_file;
+use super::digest::sha256_of_file;
 use super::{Checksum, PublishedSize, WeightFormat, WeightSource, safetensors};
 use crate::error::{Error, Result};
 
