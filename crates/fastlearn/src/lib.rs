@@ -2,8 +2,11 @@
 
 pub mod data;
 mod error;
+mod input;
 pub mod interpret;
 pub mod metrics;
+mod model_file;
+mod picture;
 pub mod predict;
 pub mod schedule;
 pub mod train;

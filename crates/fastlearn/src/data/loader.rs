@@ -10,9 +10,9 @@ use std::thread::{Builder, JoinHandle};
 use tensor_core::backend::augment::{AugmentPicture, AugmentShape};
 
 use super::cache::PictureCache;
-use super::decode::open_picture;
 use super::sampler::Place;
 use super::splits::Split;
+use crate::picture::open_picture;
 use crate::transforms::{DrawKey, Plan, Prepared, Sampling};
 use crate::{Error, Result};
 

@@ -1,15 +1,13 @@
 //! Labelled pictures: from folders to batches that are ready to be sampled.
 //!
-//! Which pictures there are (`folders`, `splits`), how one becomes pixels (`decode`, `resize`), in
-//! which order and how fast they come (`sampler`, `loader`, `cache`). What is done to a picture is
-//! the business of [`transforms`](crate::transforms).
+//! Which pictures there are (`folders`, `splits`), in which order and how fast they come (`sampler`,
+//! `loader`, `cache`). How a file becomes pixels is the business of `picture` below, what is done to
+//! them that of [`transforms`](crate::transforms).
 
 mod cache;
-mod decode;
 mod folders;
 mod loader;
 mod mersenne_twister;
-mod resize;
 mod sampler;
 mod splits;
 
@@ -17,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use cache::PictureCache;
-pub use decode::{MAX_PIXELS, Picture, decode_picture, open_picture};
 pub use folders::{Folders, PICTURE_EXTENSIONS, pictures_in, read_folders};
 pub use loader::{Batch, Loader};
-pub(crate) use resize::shrink;
 pub use sampler::{Order, Place, Shard, epoch_batches};
 pub use splits::{HoldOut, Split, cross_validation_indexes};
+
+pub use crate::picture::{MAX_PIXELS, Picture, decode_picture, open_picture};
 
 use crate::transforms::{DrawKey, Plan, Purpose, Transforms};
 use crate::{Error, Result};

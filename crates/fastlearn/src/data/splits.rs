@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::decode::{Picture, open_picture};
 use super::mersenne_twister::MersenneTwister;
 use crate::Result;
+use crate::picture::{Picture, open_picture};
 
 /// Which part of the pictures is held out for validation when the folders do not say.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]

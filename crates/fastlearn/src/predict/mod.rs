@@ -14,7 +14,7 @@ use models::{Classifier, Layer, Pass};
 
 use crate::Result;
 use crate::data::Loader;
-use crate::train::to_device;
+use crate::input::to_device;
 
 /// Probabilities of whatever a loader brings, in its order.
 pub(crate) fn predict_loader(

@@ -9,7 +9,7 @@ use tensor_core::Device;
 use super::{Predictions, TestTimeAugmentation, predict_loader};
 use crate::Result;
 use crate::data::{Loading, Split};
-use crate::train::{ModelDescription, read_model};
+use crate::model_file::{ModelDescription, read_model};
 use crate::transforms::Transforms;
 
 /// A model that was read from a file.

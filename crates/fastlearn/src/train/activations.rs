@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use tensor_core::Tensor;
 
 use super::learner::Learner;
-use super::task::{Input, to_device};
 use crate::data::{Loader, Split};
+use crate::input::{Input, to_device};
 use crate::{Error, Result};
 
 /// `[rows, columns]` activations with their labels, on the host.

@@ -17,7 +17,7 @@ use super::options::{LearnerBuilder, OptimizerKind};
 use super::state::TrainState;
 use super::summary::{Summary, summarise};
 use super::task::{PictureTask, Task};
-use super::{model_file, rate_finder};
+use super::{rate_finder, saving};
 use crate::data::{ImageData, Loader};
 use crate::predict::{Predictions, TestTimeAugmentation, predict_loader};
 use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
@@ -259,7 +259,7 @@ impl Learner {
     /// # Errors
     /// If the file cannot be written; nothing half-written is left.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        model_file::write(self, path.as_ref())
+        saving::write(self, path.as_ref())
     }
 
     /// Brings back the weights of a file that [`save`](Self::save) wrote for the same architecture
@@ -268,7 +268,7 @@ impl Learner {
     /// # Errors
     /// If the file cannot be read or is another model's.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        model_file::read_into(self, path.as_ref())
+        saving::read_into(self, path.as_ref())
     }
 
     /// The data.

@@ -2,20 +2,12 @@
 
 use autograd::Var;
 use models::{Classifier, Layer, Pass};
-use tensor_core::{Device, Tensor, ops::augment};
+use tensor_core::{Device, Tensor};
 
-use crate::data::{Batch, ImageData, Loader};
-use crate::train::activations::ActivationSet;
+use super::activations::ActivationSet;
+use crate::data::ImageData;
+use crate::input::{Batches, to_device};
 use crate::{Result, data};
-
-/// A batch on the device, and what it should be recognised as.
-pub(crate) struct Input {
-    pub tensor: Tensor,
-    pub labels: Vec<usize>,
-}
-
-/// Batches in order, each of which may fail.
-pub(crate) type Batches<'a> = Box<dyn ExactSizeIterator<Item = Result<Input>> + 'a>;
 
 /// Something that can be fitted: where its batches come from and how they become logits.
 pub(crate) trait Task {
@@ -48,20 +40,6 @@ impl Task for PictureTask<'_> {
     fn logits(&self, pass: &mut Pass, input: Tensor) -> Result<Var> {
         Ok(self.classifier.forward(pass, Var::constant(input))?)
     }
-}
-
-/// A loader's batches, sampled into tensors as they are asked for.
-pub(crate) fn to_device(device: &Device, loader: Loader) -> Batches<'_> {
-    Box::new(loader.map(|batch| {
-        let batch = batch?;
-        Ok(Input { tensor: sample(device, &batch)?, labels: batch.labels })
-    }))
-}
-
-/// The decoded bytes of a batch as a normalised `[n, h, w, 3]` tensor.
-fn sample(device: &Device, batch: &Batch) -> Result<Tensor> {
-    let bytes = Tensor::from_slice(device, [batch.pixels.len()], &batch.pixels)?;
-    Ok(augment::augment(&batch.shape, &batch.pictures, &bytes)?)
 }
 
 /// Cached activations through the head.

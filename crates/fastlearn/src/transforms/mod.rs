@@ -21,7 +21,7 @@ pub use canvas::{Affine, Canvas};
 pub use colour::Colour;
 pub use plan::{DrawKey, Plan, Prepared, Presize, Purpose, Sampling};
 
-use crate::data::Picture;
+use crate::picture::Picture;
 use crate::{Error, Result};
 
 /// Largest side of the pictures that a network gets.

@@ -7,7 +7,7 @@ use tensor_core::backend::augment::{AugmentShape, Border};
 use tensor_core::random::{Philox, RandomStream};
 
 use super::{Canvas, Colour, Crop, Normalisation, Transform};
-use crate::data::{Picture, shrink};
+use crate::picture::{Picture, shrink};
 
 /// What random numbers are drawn for. Each purpose has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

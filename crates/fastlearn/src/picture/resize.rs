@@ -6,7 +6,7 @@
 use fast_image_resize::images::Image;
 use fast_image_resize::{Filter, FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::decode::Picture;
+use super::Picture;
 
 /// Shrinks each side that is longer than asked for; a side already short enough stays as it is.
 ///

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::Picture;
 use crate::{Error, Result};
 
 /// Largest picture that is decoded, in pixels.
@@ -17,28 +18,6 @@ pub const MAX_PIXELS: u64 = 200_000_000;
 const MAX_FILE_BYTES: u64 = 1 << 30;
 /// Room for the largest picture at 16 bits and four channels.
 const MAX_DECODE_BYTES: u64 = MAX_PIXELS * 8;
-
-/// A decoded picture: RGB, one byte a channel, row after row without gaps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// `height * width * 3` bytes.
-    pub pixels: Vec<u8>,
-}
-
-impl Picture {
-    /// The pixel at this row and column.
-    ///
-    /// # Panics
-    /// Outside the picture.
-    pub fn pixel(&self, row: usize, column: usize) -> [u8; 3] {
-        let at = (row * self.width + column) * 3;
-        [self.pixels[at], self.pixels[at + 1], self.pixels[at + 2]]
-    }
-}
 
 /// Reads and decodes a picture.
 ///

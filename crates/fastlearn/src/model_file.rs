@@ -1,15 +1,16 @@
 //! A model as one `.safetensors` file: weights, and as metadata everything that prediction needs.
+//!
+//! Writing a learner into such a file, or reading one into it, is the learner's business.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use autograd::ParameterStore;
-use models::exchange::{Part, export, import};
+use models::exchange::{Part, import};
 use models::head::HeadOptions;
 use models::{Architecture, Classifier, StateDict};
 use tensor_core::Device;
 
-use super::learner::Learner;
 use crate::transforms::TransformsDescription;
 use crate::{Error, Result};
 
@@ -34,7 +35,8 @@ pub struct ModelDescription {
 }
 
 impl ModelDescription {
-    fn metadata(&self) -> Result<BTreeMap<String, String>> {
+    /// What stands beside the weights.
+    pub(crate) fn metadata(&self) -> Result<BTreeMap<String, String>> {
         let entries = [
             (VERSION_KEY, VERSION.to_string()),
             (ARCHITECTURE_KEY, self.architecture.to_json()),
@@ -80,19 +82,6 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::Serialise(error.to_string()))
 }
 
-/// Writes a learner's model beside its final name and renames it.
-pub(super) fn write(learner: &Learner, path: &Path) -> Result<()> {
-    let description = ModelDescription {
-        architecture: learner.architecture.clone(),
-        head: learner.head.clone(),
-        classes: learner.data.classes().to_vec(),
-        transforms: learner.data.transforms().describe(),
-    };
-    let mut state = export(&learner.state.store)?;
-    state.metadata_mut().extend(description.metadata()?);
-    Ok(state.write(path)?)
-}
-
 /// Reads a model file: its description, its network and a store on `device`.
 ///
 /// # Errors
@@ -102,27 +91,16 @@ pub fn read_model(
     device: &Device,
 ) -> Result<(ModelDescription, Classifier, ParameterStore)> {
     let path = path.as_ref();
-    let state = StateDict::read(path)?;
-    let description = ModelDescription::from_metadata(state.metadata(), path)?;
+    let (description, state) = read_described(path)?;
     let ModelDescription { architecture, head, classes, .. } = &description;
     let (classifier, mut store) = Classifier::new(architecture, classes.len(), head, 0, device)?;
     import(&mut store, &state, Part::Whole, &path.display().to_string())?;
     Ok((description, classifier, store))
 }
 
-/// Brings a model file's weights into a learner of the same classes.
-pub(super) fn read_into(learner: &mut Learner, path: &Path) -> Result<()> {
+/// The description and the weights, in no network yet.
+pub(crate) fn read_described(path: &Path) -> Result<(ModelDescription, StateDict)> {
     let state = StateDict::read(path)?;
     let description = ModelDescription::from_metadata(state.metadata(), path)?;
-    if description.classes != learner.data.classes() {
-        return Err(Error::Model {
-            path: path.to_owned(),
-            reason: format!(
-                "its classes are {}, not those of the data",
-                description.classes.join(", ")
-            ),
-        });
-    }
-    import(&mut learner.state.store, &state, Part::Whole, &path.display().to_string())?;
-    Ok(())
+    Ok((description, state))
 }

@@ -1,0 +1,38 @@
+//! A learner into a model file, and a model file's weights into a learner.
+
+use std::path::Path;
+
+use models::exchange::{Part, export, import};
+
+use super::learner::Learner;
+use crate::model_file::{ModelDescription, read_described};
+use crate::{Error, Result};
+
+/// Writes a learner's model beside its final name and renames it.
+pub(super) fn write(learner: &Learner, path: &Path) -> Result<()> {
+    let description = ModelDescription {
+        architecture: learner.architecture.clone(),
+        head: learner.head.clone(),
+        classes: learner.data.classes().to_vec(),
+        transforms: learner.data.transforms().describe(),
+    };
+    let mut state = export(&learner.state.store)?;
+    state.metadata_mut().extend(description.metadata()?);
+    Ok(state.write(path)?)
+}
+
+/// Brings a model file's weights into a learner of the same classes.
+pub(super) fn read_into(learner: &mut Learner, path: &Path) -> Result<()> {
+    let (description, state) = read_described(path)?;
+    if description.classes != learner.data.classes() {
+        return Err(Error::Model {
+            path: path.to_owned(),
+            reason: format!(
+                "its classes are {}, not those of the data",
+                description.classes.join(", ")
+            ),
+        });
+    }
+    import(&mut learner.state.store, &state, Part::Whole, &path.display().to_string())?;
+    Ok(())
+}
