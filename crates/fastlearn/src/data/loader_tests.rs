@@ -2,12 +2,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use image::{Rgb, RgbImage};
+use tensor_core::Tensor;
+use tensor_core::ops::augment::augment;
 use tensor_core::random::RandomStream;
 
 use super::*;
 use crate::Transforms;
-use crate::data::Loading;
-use crate::transforms::{Canvas, Transform};
+use crate::data::{Loading, shrink};
+use crate::transforms::{Canvas, Normalisation, Transform};
 
 /// Pictures of several sizes, number 5 of `broken` if there is one.
 fn pictures(count: usize, broken: Option<usize>) -> (tempfile::TempDir, Split) {
@@ -82,6 +84,32 @@ fn a_batch_says_where_its_pictures_are() {
         }
         assert_eq!(end, batch.pixels.len());
         assert_eq!((batch.shape.n, batch.shape.height, batch.shape.width), (batch.len(), 16, 16));
+    }
+}
+
+/// The picture shrunk and cut by hand, against the batch sampled by the device.
+#[test]
+fn a_sampled_validation_picture_is_the_middle_of_the_shrunk_one() {
+    let (_folder, split) = pictures(9, None);
+    let transforms = Transforms::side_on(16).max_zoom(1.1);
+    let device = tensor_core::Device::cpu().unwrap();
+    for batch in all(loading(1, 0).plain(&split, &transforms, false).unwrap()) {
+        let bytes = Tensor::from_slice(&device, [batch.pixels.len()], &batch.pixels).unwrap();
+        let sampled = augment(&batch.shape, &batch.pictures, &bytes).unwrap().to_f32().unwrap();
+        for (values, index) in sampled.chunks_exact(16 * 16 * 3).zip(&batch.indexes) {
+            let original = split.open(*index).unwrap();
+            let width = original.width * 16 / original.height;
+            let shrunk = shrink(original, 16, width);
+            let left = (width - 16).div_ceil(2);
+            for (place, value) in values.iter().enumerate() {
+                let (pixel, channel) = (place / 3, place % 3);
+                let byte = shrunk.pixel(pixel / 16, left + pixel % 16)[channel];
+                let Normalisation { mean, std } = Normalisation::IMAGENET;
+                let want = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
+                // Normalised values are below 3: a few units in the last place.
+                assert!((value - want).abs() < 2e-6, "picture {index}, {place}: {value} {want}");
+            }
+        }
     }
 }
 

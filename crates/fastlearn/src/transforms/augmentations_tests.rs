@@ -35,7 +35,7 @@ fn turns_come_three_times_of_four_and_fill_the_range() {
     let angles = maps.iter().filter(|map| **map != UNCHANGED).map(|map| map[3].asin().to_degrees());
     let (mean, least, greatest) = range(angles.clone());
     assert!(
-        mean.abs() < 0.2 && least >= -10.0 && least < -9.9 && greatest <= 10.0 && greatest > 9.9
+        mean.abs() < 0.2 && (-10.0..-9.9).contains(&least) && greatest <= 10.0 && greatest > 9.9
     );
     let beyond = angles.clone().filter(|angle| angle.abs() > 5.0).count() as f64;
     assert!((beyond / angles.count() as f64 - 0.5).abs() < 0.02);
@@ -97,8 +97,7 @@ fn light_changes_stay_in_range_and_are_always_applied() {
     let (mean, least, greatest) = range(drawn.iter().map(|draw| draw.1));
     assert!(
         mean.abs() < 0.001
-            && least >= -0.0501
-            && least < -0.0495
+            && (-0.0501..-0.0495).contains(&least)
             && greatest <= 0.0501
             && greatest > 0.0495
     );
