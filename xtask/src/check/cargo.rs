@@ -42,6 +42,24 @@ pub fn features(workspace: &Workspace) -> Result<Findings> {
     )
 }
 
+/// Each package of `tests/consumers`, which is no member of the workspace, compiles against the one crate it names. The
+/// workspace's lock file and target folder are used, so that nothing is resolved or built anew.
+pub fn consumers(workspace: &Workspace) -> Result<Findings> {
+    let folder = workspace.root.join("tests/consumers");
+    let target = workspace.metadata()?.target_directory.clone();
+    let mut findings = Findings::default();
+    let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    for entry in entries {
+        let package = entry?.path();
+        std::fs::copy(workspace.root.join("Cargo.lock"), package.join("Cargo.lock"))?;
+        let manifest = package.join("Cargo.toml").display().to_string();
+        let arguments = ["check", "--quiet", "--manifest-path", &manifest];
+        let checked = run(workspace, &arguments, &[("CARGO_TARGET_DIR", &target)])?;
+        findings.problems.extend(checked.problems);
+    }
+    Ok(findings)
+}
+
 fn run(workspace: &Workspace, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Findings> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(arguments)

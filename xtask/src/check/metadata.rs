@@ -16,6 +16,9 @@ pub struct Metadata {
     pub workspace_members: Vec<String>,
     /// The edges.
     pub resolve: Resolve,
+    /// Where cargo builds.
+    #[serde(default)]
+    pub target_directory: String,
 }
 
 /// One package.
@@ -187,6 +190,7 @@ impl Metadata {
         Metadata {
             packages: rows.iter().map(|&(name, links, _)| package(name, links)).collect(),
             workspace_members: members.iter().map(|&name| name.into()).collect(),
+            target_directory: "/made-up/target".into(),
             resolve: Resolve {
                 nodes: rows
                     .iter()

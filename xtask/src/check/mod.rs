@@ -81,7 +81,7 @@ struct Check {
 }
 
 /// Cheapest first.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     Check {
         name: "sizes",
         about: "source files under 500 lines, committed files small, golden files under 5 MB together",
@@ -137,6 +137,11 @@ const CHECKS: [Check; 12] = [
         name: "features",
         about: "fastlearn compiles without its command",
         run: cargo::features,
+    },
+    Check {
+        name: "consumers",
+        about: "a package outside the workspace builds against each crate alone",
+        run: cargo::consumers,
     },
 ];
 
