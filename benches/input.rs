@@ -1,5 +1,7 @@
 //! The input's way: decoding a photograph-sized JPEG, and the one sampling to a normalised batch.
 
+#![expect(missing_docs, reason = "criterion_group! makes a function without any")]
+
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,5 +1,7 @@
 //! Matrix products: a large square, and the head's three.
 
+#![expect(missing_docs, reason = "criterion_group! makes a function without any")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tensor_core::ops::matmul;
 use tensor_core::{Device, Tensor};

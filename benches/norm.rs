@@ -1,5 +1,7 @@
 //! Batch norm's five parts at the largest activation of a residual network: bytes a second.
 
+#![expect(missing_docs, reason = "criterion_group! makes a function without any")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tensor_core::memory::Destination;
 use tensor_core::ops::norm::{self, Backward, NormOptions, Running};

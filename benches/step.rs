@@ -1,5 +1,7 @@
 //! Whole steps of ResNet-18 at 128 pixels: inference, training of the head alone, of everything.
 
+#![expect(missing_docs, reason = "criterion_group! makes a function without any")]
+
 use autograd::optimizer::{Optimizer, Sgd, StepSettings};
 use autograd::{ParameterStore, Var, functions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
