@@ -1,3 +1,5 @@
+//! From a folder of small pictures to batches, and the settings that are refused before any work.
+
 use image::{Rgb, RgbImage};
 
 use super::*;

@@ -1,3 +1,6 @@
+//! Folder layouts: vocabularies, what is held out, and which fault names which folder. No picture is
+//! decoded here.
+
 use super::*;
 
 /// Makes empty files; nothing is decoded when folders are read.

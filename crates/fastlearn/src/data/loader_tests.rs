@@ -1,3 +1,6 @@
+//! The loader's promises: the same batches for any number of threads, faults in their place, an end
+//! to its threads, and no more than a few batches ahead.
+
 use std::path::Path;
 use std::time::Duration;
 

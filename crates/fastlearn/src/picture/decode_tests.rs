@@ -1,3 +1,6 @@
+//! Decoding against pictures whose pixels are known: every format, bit depth and orientation, and
+//! files that are damaged, cut off or too large.
+
 use std::ffi::OsStr;
 use std::io::Write;
 

@@ -1,3 +1,5 @@
+//! The ready-made augmentations over many draws: how often they act and how far they go.
+
 use tensor_core::random::Philox;
 
 use super::*;

@@ -1,3 +1,6 @@
+//! The canvas's matrices against the same steps done on whole pixels, and against OpenCV's
+//! conventions.
+
 use super::*;
 
 /// A picture as a function of integer row and column, and the plain pixel operations on it.

@@ -1,3 +1,5 @@
+//! The way of a picture: validation exactly, training by the range and frequency of what is drawn.
+
 use super::*;
 use crate::Transforms;
 use crate::transforms::{Augmentation, PadMode};

@@ -1,3 +1,5 @@
+//! Settings: as data and back, by name, and out of range.
+
 use super::*;
 
 #[derive(Debug)]

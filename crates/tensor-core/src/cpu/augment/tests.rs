@@ -1,3 +1,6 @@
+//! Sampling against plain loops in f64 for every border, on every instruction set, and at the edges of
+//! the batch's bytes.
+
 use super::*;
 use crate::backend::augment::Border;
 use crate::cpu::pointwise::testing::{assert_close, on_all_sets, read, write};

@@ -1,3 +1,5 @@
+//! Losses and their gradients against the formulas in f64, on every instruction set.
+
 use super::*;
 use crate::cpu::pointwise::testing::{
     MODES, assert_close, before, destination, normal, on_all_sets, read, write,

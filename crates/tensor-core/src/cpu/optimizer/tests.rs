@@ -1,3 +1,6 @@
+//! Optimiser steps against the formulas in f64 over several steps, and what lies between the segments
+//! stays untouched.
+
 use super::*;
 use crate::backend::optimizer::Decay;
 use crate::cpu::pointwise::testing::{assert_close, normal, on_all_sets, read, write};

@@ -1,3 +1,6 @@
+//! Pooling and its gradients against plain loops, on every instruction set, with ties and
+//! not-a-numbers.
+
 use super::*;
 use crate::cpu::pointwise::testing::{
     MODES, assert_close, before, destination, normal, on_all_sets, read, write,

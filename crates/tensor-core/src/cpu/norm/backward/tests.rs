@@ -1,3 +1,5 @@
+//! Both backward parts against plain loops in f64, on every instruction set.
+
 use crate::backend::NormKernels;
 use crate::backend::norm::{NormBackward, NormShape};
 use crate::cpu::Cpu;
