@@ -45,6 +45,8 @@ pub enum Part {
         addend: bool,
         /// The result goes through a ReLU.
         relu: bool,
+        /// Some elements of input and addend are not-a-number, which must be seen.
+        not_a_number: bool,
     },
     /// Gradients of beta and gamma.
     BackwardReduce {
@@ -65,10 +67,12 @@ pub const PARTS: &[Part] = &[
     Part::Statistics,
     Part::FinaliseBatch,
     Part::FinaliseRunning,
-    Part::Apply { addend: false, relu: false },
-    Part::Apply { addend: false, relu: true },
-    Part::Apply { addend: true, relu: false },
-    Part::Apply { addend: true, relu: true },
+    Part::Apply { addend: false, relu: false, not_a_number: false },
+    Part::Apply { addend: false, relu: true, not_a_number: false },
+    Part::Apply { addend: true, relu: false, not_a_number: false },
+    Part::Apply { addend: true, relu: true, not_a_number: false },
+    Part::Apply { addend: false, relu: true, not_a_number: true },
+    Part::Apply { addend: true, relu: true, not_a_number: true },
     Part::BackwardReduce { relu: false },
     Part::BackwardReduce { relu: true },
     Part::BackwardApply { relu: false, batch: false },
@@ -194,10 +198,14 @@ impl Case for NormCase {
                 }
                 inputs
             }
-            Part::Apply { .. } => {
+            Part::Apply { not_a_number, .. } => {
                 let scale = draw.uniform(vector, 0.5, 2.0);
                 let shifts = scale.floats().iter().map(|scale| -self.mean * scale).collect();
-                vec![input, scale, Input::new(vector, shifts), draw.normal(matrix)]
+                let shift = Input::new(vector, shifts);
+                let hole =
+                    |x: f32, mean: f32| if not_a_number && x > mean + 1.0 { f32::NAN } else { x };
+                let addend = draw.normal(matrix).map(|x| hole(x, 0.0));
+                vec![input.map(|x| hole(x, self.mean)), scale, shift, addend]
             }
             Part::BackwardReduce { .. } | Part::BackwardApply { .. } => {
                 let output = draw.normal(matrix).map(|x| x.max(0.0));
@@ -215,7 +223,7 @@ impl Case for NormCase {
         match self.part {
             Part::Statistics => Ok(vec![Output::new("partials", &norm::statistics(&inputs[0])?)?]),
             Part::FinaliseBatch | Part::FinaliseRunning => self.run_finalise(inputs),
-            Part::Apply { addend, relu } => {
+            Part::Apply { addend, relu, .. } => {
                 let (scale, shift) = (inputs[1].clone(), inputs[2].clone());
                 let factors = Factors { mean: shift.clone(), inv_std: scale.clone(), scale, shift };
                 let addend = addend.then_some(&inputs[3]);

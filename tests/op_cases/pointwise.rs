@@ -40,6 +40,7 @@ pub fn cases() -> Vec<Box<dyn Case>> {
         for &length in LENGTHS {
             cases.push(Box::new(OfOne { function, range, length }));
         }
+        cases.push(Box::new(OfNotANumber { function, range }));
     }
     for function in BINARY {
         for &lengths in PAIRS {
@@ -47,6 +48,15 @@ pub fn cases() -> Vec<Box<dyn Case>> {
         }
     }
     cases
+}
+
+/// The result itself, but for a sum that may cancel.
+fn output_magnitudes(function: Unary, input: &Input, expected: &Output) -> Vec<f64> {
+    let Unary::Affine { scale, shift } = function else {
+        return absolute(&expected.values);
+    };
+    let summands = |&x: &f32| (scale * f64::from(x)).abs() + shift.abs();
+    input.floats().iter().map(summands).collect()
 }
 
 struct OfOne {
@@ -75,14 +85,36 @@ impl Case for OfOne {
     }
 
     fn magnitudes(&self, inputs: &[Input], expected: &[Output]) -> Result<Vec<Vec<f64>>> {
-        let mut magnitudes = vec![absolute(&expected[0].values)];
-        let gradients = written_and_base(&expected[1], &inputs[2]);
-        if let Unary::Affine { scale, shift } = self.function {
-            let summands = |&x: &f32| (scale * f64::from(x)).abs() + shift.abs();
-            magnitudes[0] = inputs[0].floats().iter().map(summands).collect();
-        }
-        magnitudes.extend(gradients);
+        let mut magnitudes = vec![output_magnitudes(self.function, &inputs[0], &expected[0])];
+        magnitudes.extend(written_and_base(&expected[1], &inputs[2]));
         Ok(magnitudes)
+    }
+}
+
+/// A function of numbers of which the larger half is not-a-number: the output must show them; what
+/// gradient they get nobody promises.
+struct OfNotANumber {
+    function: Unary,
+    range: [f32; 2],
+}
+
+impl Case for OfNotANumber {
+    fn name(&self) -> String {
+        format!("pointwise {:?} of not-a-number in {:?}", self.function, self.range)
+    }
+
+    fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
+        let [low, high] = self.range;
+        let hole = |x: f32| if x > (low + high) / 2.0 { f32::NAN } else { x };
+        vec![draw.uniform([1000], low, high).map(hole)]
+    }
+
+    fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
+        Ok(vec![Output::new("output", &unary(self.function, &inputs[0])?)?])
+    }
+
+    fn magnitudes(&self, inputs: &[Input], expected: &[Output]) -> Result<Vec<Vec<f64>>> {
+        Ok(vec![output_magnitudes(self.function, &inputs[0], &expected[0])])
     }
 }
 

@@ -116,7 +116,7 @@ pub enum ConvDirection {
 pub enum ConvInput<'a> {
     /// The input as it is.
     Plain(Slice<'a>),
-    /// `relu(input * scale + shift)`, a channel's scale and shift each; only for a plan that says
+    /// `relu(input * scale + shift)` (not-a-number goes through), a channel's scale and shift each; only for a plan that says
     /// `fuses_input`.
     ScaleShiftRelu {
         /// The input.

@@ -1,7 +1,8 @@
 //! Contract of batch normalisation in five parts, over `[rows, channels]` (a row is a pixel).
 //!
 //! `xhat = (x - mean) * inv_std`, `y = relu(gamma * xhat + beta + addend)`. Statistics are biased
-//! (divided by the count) where they normalise and unbiased where they are kept as running values.
+//! (divided by the count) where they normalise and unbiased (divided by `max(count - 1, 1)`: a single
+//! row has a variance of 0) where they are kept as running values.
 //! Source: Ioffe and Szegedy 2015; PyTorch's `batch_norm`.
 
 use crate::Result;
@@ -64,7 +65,8 @@ pub enum NormStatistics<'a> {
         running_var: Slice<'a>,
         /// `[channels]` running mean after it.
         new_mean: SliceMut<'a>,
-        /// `[channels]` running variance after it (from the unbiased variance).
+        /// `[channels]` running variance after it (from the unbiased variance, M2 over
+        /// `max(rows - 1, 1)`).
         new_var: SliceMut<'a>,
         /// Share of the batch in the new running values, such as 0.1.
         momentum: f64,
@@ -121,7 +123,8 @@ pub trait NormKernels {
         factors: NormFactors,
     ) -> Result<()>;
 
-    /// Part 3: `relu?(input * scale + shift + addend?)`.
+    /// Part 3: `relu?(input * scale + shift + addend?)`. The ReLU lets not-a-number through, so that a
+    /// diverged run is seen in its loss.
     fn norm_apply(
         &self,
         shape: &NormShape,

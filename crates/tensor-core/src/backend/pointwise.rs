@@ -6,7 +6,7 @@ use crate::memory::{Destination, Slice, SliceMut};
 /// A function of one element.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Unary {
-    /// `max(x, 0)`; the gradient at 0 is 0.
+    /// `max(x, 0)`, but not-a-number stays not-a-number; the gradient at 0 is 0.
     Relu,
     /// `e^x`.
     Exp,
@@ -42,7 +42,8 @@ pub enum Binary {
     Divide,
 }
 
-/// Element-by-element functions.
+/// Element-by-element functions. A not-a-number goes through every one of them, so that a diverged run
+/// is seen in its loss; what gradient it gets is not specified.
 pub trait PointwiseKernels {
     /// `output[i] = function(input[i])`.
     fn unary(&self, function: Unary, input: Slice, output: SliceMut) -> Result<()>;

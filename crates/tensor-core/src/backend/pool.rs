@@ -79,10 +79,11 @@ pub struct GlobalPoolShape {
 
 /// Pooling.
 pub trait PoolKernels {
-    /// `[n, p, q, c]` maxima; a not-a-number in a window wins.
+    /// `[n, p, q, c]` maxima; a not-a-number in a window wins, so that a diverged run is seen.
     fn max_pool(&self, shape: &MaxPoolShape, input: Slice, output: SliceMut) -> Result<()>;
 
-    /// `[n, h, w, c]`: each window's gradient goes to its first maximum in row order.
+    /// `[n, h, w, c]`: each window's gradient goes to its first maximum in row order. Where the
+    /// gradient of a window with a not-a-number goes is not specified.
     fn max_pool_gradient(
         &self,
         shape: &MaxPoolShape,
@@ -91,7 +92,7 @@ pub trait PoolKernels {
         input_gradient: Destination,
     ) -> Result<()>;
 
-    /// Means and maxima of whole pictures.
+    /// Means and maxima of whole pictures; a not-a-number wins.
     fn global_pool(
         &self,
         kind: GlobalPool,
@@ -100,7 +101,8 @@ pub trait PoolKernels {
         output: SliceMut,
     ) -> Result<()>;
 
-    /// `[n, pixels, c]`: a mean's gradient goes to all pixels alike, a maximum's to the first.
+    /// `[n, pixels, c]`: a mean's gradient goes to all pixels alike, a maximum's to the first; where
+    /// that of a not-a-number goes is not specified.
     fn global_pool_gradient(
         &self,
         kind: GlobalPool,
