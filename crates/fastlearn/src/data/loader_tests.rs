@@ -11,7 +11,8 @@ use tensor_core::random::RandomStream;
 
 use super::*;
 use crate::Transforms;
-use crate::data::{Loading, shrink};
+use crate::data::Loading;
+use crate::picture::shrink;
 use crate::transforms::{Canvas, Normalisation, Transform};
 
 /// Pictures of several sizes, number 5 of `broken` if there is one.

@@ -1,7 +1,7 @@
 //! Training: the loop, the learner around it, and what may listen to it.
 //!
 //! [`Learner`] is what users hold; [`HeadLearner`] trains its head alone on activations computed once.
-//! Both hand a [`task`] to the one loop in [`mod@fit`]. How rates move is `schedule`'s business, where
+//! Both hand a task to the one loop in `fit`. How rates move is `schedule`'s business, where
 //! batches come from `data`'s, and what predictions are worth `metrics`'s.
 
 mod activations;
