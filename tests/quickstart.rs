@@ -63,7 +63,8 @@ fn colour_does_not_tell_the_kinds_apart() {
     let mean = |colours: &Vec<[f64; 3]>, channel: usize| {
         colours[..half].iter().map(|colour| colour[channel]).sum::<f64>() / half as f64
     };
-    let means: Vec<[f64; 3]> = colours.iter().map(|c| [mean(c, 0), mean(c, 1), mean(c, 2)]).collect();
+    let means: Vec<[f64; 3]> =
+        colours.iter().map(|c| [mean(c, 0), mean(c, 1), mean(c, 2)]).collect();
     let distance = |one: &[f64; 3], other: &[f64; 3]| {
         one.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f64>()
     };
@@ -102,7 +103,8 @@ fn the_whole_way_gives_the_same_bits_for_any_number_of_threads() {
 fn assert_last_lines(outcome: &Outcome) {
     let text = outcome.to_string();
     let (accuracy, command) = text.split_once('\n').unwrap();
-    let percent = accuracy.strip_prefix("final accuracy: ").and_then(|rest| rest.strip_suffix(" %"));
+    let percent =
+        accuracy.strip_prefix("final accuracy: ").and_then(|rest| rest.strip_suffix(" %"));
     let (whole, tenth) = percent.unwrap().split_once('.').unwrap();
     assert!(tenth.len() == 1 && tenth.parse::<u8>().is_ok(), "{accuracy}");
     assert!(whole.parse::<u8>().unwrap() <= 100, "{accuracy}");
@@ -130,7 +132,8 @@ fn assert_command_trains(outcome: &Outcome, folder: &Path) {
 
 /// Every way out leads to a port of this machine at which nobody listens.
 fn closed_network(command: &mut Command) -> &mut Command {
-    let names = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
+    let names =
+        ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
     command.envs(names.map(|name| (name, "http://127.0.0.1:9"))).env_remove("NO_PROXY")
 }
 
@@ -141,7 +144,8 @@ fn fastlearn_binary() -> PathBuf {
     let binary = folder.join(format!("fastlearn{}", std::env::consts::EXE_SUFFIX));
     if !binary.is_file() {
         let profile = if folder.ends_with("release") { "release" } else { "test" };
-        let build = ["build", "--offline", "-p", "fastlearn", "--bin", "fastlearn", "--profile", profile];
+        let build =
+            ["build", "--offline", "-p", "fastlearn", "--bin", "fastlearn", "--profile", profile];
         let output = Command::new(env!("CARGO")).args(build).output().unwrap();
         assert!(output.status.success(), "{}", text_of(&output));
     }

@@ -15,7 +15,7 @@ use super::{Result, world};
 /// Its name in the cache folder, for `--weights`.
 pub const NAME: &str = "quickstart";
 /// Peak of the one cycle that it is trained with.
-const RATE: f32 = 0.08;
+const RATE: f32 = 0.04;
 
 /// A residual network with one block a stage, a quarter as wide as ResNet-18.
 pub fn architecture() -> Architecture {
@@ -35,7 +35,7 @@ pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<(Pat
     let folder = options.world().join("known");
     world::draw(&folder, &world::shapes::KNOWN, amount.known, amount.size, seed)?;
     let transforms = Transforms::side_on(amount.size).max_zoom(1.1);
-    let data = ImageData::from_folders(&folder, transforms)?.batch_size(32).seed(seed);
+    let data = ImageData::from_folders(&folder, transforms)?.batch_size(64).seed(seed);
     let head = HeadOptions { hidden: Vec::new(), last_dropout: 0.1, ..HeadOptions::default() };
     let mut learner = Learner::builder(architecture(), data)
         .random_weights()

@@ -1,7 +1,7 @@
 //! The lesson in a world of its own: no data set, no download, a few minutes on two cores.
 //!
 //! `cargo run --release --example quickstart` draws pictures, trains a small backbone on some kinds
-//! of things, and then learns six kinds that it has never seen from 25 pictures each, the way a
+//! of things, and then learns six kinds that it has never seen from 30 pictures each, the way a
 //! reader would learn them from photographs. Run it with `--help` for its options.
 
 mod backbone;
@@ -20,6 +20,7 @@ use models::weights::cache_folder;
 
 pub use options::{Amount, Options};
 pub use outcome::{Outcome, Score, Stopwatch};
+use report::say;
 
 /// What this example calls its results: any error ends it.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     }
     match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options)) {
         Ok(outcome) => {
-            println!("{outcome}");
+            println!("\n{outcome}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -45,34 +46,31 @@ fn main() -> ExitCode {
 pub fn run(options: &Options) -> Result<Outcome> {
     let (amount, watch) = (options.amount, Stopwatch::start());
     let device = Device::cpu_with(options.cpu)?;
-    println!("{}\n", device.description());
+    println!("{}", device.description());
     world::clear(&options.world())?;
 
-    println!(
-        "1. A backbone. Its pictures are drawn by code: {} kinds of things in any colour, pose",
-        world::shapes::KNOWN.len()
-    );
-    println!("   and light. It stands for the networks that others have trained on ImageNet.\n");
+    say("1. A backbone. It stands for the networks that others have trained on millions of \
+         photographs; its pictures are drawn by code: two dozen kinds of things, in any pose, light \
+         and colour.");
     let cache = cache_folder(options.cache.as_deref())?;
-    let (file, known) = backbone::pretrain(options, &cache, &device)?;
-    println!(
-        "\n   {:.1} % of its held-out pictures are right after {:.0} s. Stored as",
-        known * 100.0,
-        watch.seconds()
-    );
-    println!("   {}\n", file.display());
+    let (file, accuracy) = backbone::pretrain(options, &cache, &device)?;
+    say(&format!(
+        "{:.1} % of held-out pictures are right after {:.0} s. The backbone is in {}",
+        accuracy * 100.0,
+        watch.seconds(),
+        file.display()
+    ));
 
-    println!(
-        "2. Your data: {} kinds that the backbone has never seen, {} pictures of each to learn",
-        world::shapes::UNSEEN.len(),
-        amount.unseen.train
-    );
-    println!("   from and {} to judge by. Each class is a folder:", amount.unseen.valid);
+    say(&format!(
+        "2. The data: six kinds that the backbone has never seen, {} pictures of each to \
+         learn from and {} to judge by. Each class is a folder.",
+        amount.unseen.train, amount.unseen.valid
+    ));
     let folder = options.world().join("unseen");
     world::draw(&folder, &world::shapes::UNSEEN, amount.unseen, amount.size, options.seed)?;
-    println!("   {}\n", folder.join("train").join("CLASS").display());
     let transforms = Transforms::side_on(amount.size).max_zoom(1.1);
     let data = ImageData::from_folders(&folder, transforms)?.batch_size(16).seed(options.seed);
+    println!("   {} with {}", folder.display(), data.classes().join(", "));
     let lesson = Stopwatch::start();
     let mut learner = Learner::builder(backbone::architecture(), data.clone())
         .state(StateDict::read(&file)?, backbone::NAME)
@@ -82,66 +80,55 @@ pub fn run(options: &Options) -> Result<Outcome> {
         .listener(report::Table)
         .build()?;
 
-    println!(
-        "3. Which learning rate? Raise it from batch to batch until the loss explodes, and take a"
+    say(
+        "3. Which learning rate? The finder raises it from batch to batch until the loss explodes, \
+         and advises a tenth of the rate at the lowest loss. From batches of 16 pictures the curve \
+         is rough: a third of that is safer.",
     );
-    println!("   tenth of the rate where the loss was lowest.\n");
     let curve = learner.lr_find()?;
-    let rate = suggested_rate(&curve);
-    println!("   rate {rate:.2e}\n");
+    let rate = careful_rate(&curve);
+    println!("   rate {rate:.1e}");
 
-    println!(
-        "4. The backbone stays as it is; only a new head learns, on activations computed once.\n"
-    );
+    say("4. The backbone stays as it is. A new head learns, on activations computed once.");
     learner.set_stage("precomputed");
     learner.precompute()?.fit(rate, amount.precomputed_epochs)?;
 
-    println!(
-        "\n5. Pictures that change a little each time they are seen (augmentation), so that the head"
-    );
-    println!(
-        "   cannot learn them by heart; the rate falls to zero in each cycle and starts again.\n"
+    say(
+        "5. Now the pictures change a little each time they are seen, so that the head cannot learn \
+         them by heart. In each cycle the rate falls to zero and starts again.",
     );
     learner.set_stage("augmented");
     learner.fit(rate, Cycles::new(3).length(1))?;
 
-    println!(
-        "\n6. Unfreeze: all layers learn, the early ones, which know edges, a hundred times slower"
+    say(
+        "6. Unfreeze: all layers learn, but the earliest, which know edges and corners, a hundred \
+         times slower than the head. Batch norms keep the statistics of the many pictures that the \
+         backbone saw. The cycles grow longer.",
     );
-    println!("   than the head; the cycles grow longer.\n");
     learner.unfreeze()?;
+    learner.freeze_norms(true);
     learner.set_stage("unfrozen");
     learner.fit(Rates::spread(rate, 10.0), Cycles::new(3).multiplier(2))?;
-    let plain = learner.predict()?.scored()?.accuracy();
+    let plain = Score::new("the lesson, plain pictures", &learner.predict()?, &lesson)?;
 
-    println!(
-        "\n7. Test-time augmentation: the mean opinion on a picture and four changed copies of it.\n"
+    say(
+        "7. Test-time augmentation: the mean opinion on a picture and on four changed copies of it.",
     );
     let predictions = learner.tta(4)?;
-    let transfer = Score::new(
-        "the lesson, with test-time augmentation",
-        predictions.scored()?.accuracy(),
-        &lesson,
-    );
-    let plain = Score { name: "the lesson, plain pictures", accuracy: plain, ..transfer };
-
-    let watch_linear = Stopwatch::start();
+    let transfer = Score::new("the lesson, test-time augmentation", &predictions, &lesson)?;
     let linear = yardsticks::linear_on_pixels(&data, amount.linear_steps, &device)?;
-    let linear = Score::new("a linear classifier on pixels", linear, &watch_linear);
-    let watch_random = Stopwatch::start();
     let random = yardsticks::from_random_weights(&data, options, &device)?;
-    let random = Score::new("the same recipe from random weights", random, &watch_random);
     outcome::print_scores(&[linear, random, plain, transfer]);
 
-    println!("\nPlots, and a grid of the mistakes to look at:");
+    say("Plots, and the pictures that the model gets wrong:");
     for file in report::write(&options.out, &learner, &curve, &predictions)? {
         println!("   {}", file.display());
     }
-    println!("{:.0} s in all\n", watch.seconds());
+    say(&format!("{:.0} s in all.", watch.seconds()));
     Ok(Outcome { linear, random, transfer, backbone: file, command: options.command() })
 }
 
-/// The rate that a finder's curve advises, or the lesson's 0.01 for a curve without a point.
-pub fn suggested_rate(curve: &FinderCurve) -> f32 {
-    curve.suggest().map_or(1e-2, |suggestion| suggestion.rate)
+/// A third of what a finder's curve advises; of the lesson's 0.01 if it has no point.
+pub fn careful_rate(curve: &FinderCurve) -> f32 {
+    curve.suggest().map_or(1e-2, |suggestion| suggestion.rate) / 3.0
 }

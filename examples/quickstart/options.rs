@@ -53,9 +53,9 @@ impl Amount {
     /// Enough for the promised results.
     pub const FULL: Amount = Amount {
         size: 64,
-        known: Counts { train: 150, valid: 10 },
-        epochs: 12,
-        unseen: Counts { train: 25, valid: 50 },
+        known: Counts { train: 400, valid: 10 },
+        epochs: 9,
+        unseen: Counts { train: 30, valid: 50 },
         precomputed_epochs: 5,
         linear_steps: 100,
     };

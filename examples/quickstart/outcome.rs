@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use fastlearn::Predictions;
+
+use super::Result;
+
 /// Seconds since it was started.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
@@ -32,17 +36,18 @@ pub struct Score {
 }
 
 impl Score {
-    /// A score whose time is the watch's.
-    pub fn new(name: &'static str, accuracy: f64, watch: &Stopwatch) -> Score {
-        Score { name, accuracy, seconds: watch.seconds() }
+    /// The accuracy of predictions whose labels are known, and the watch's time.
+    pub fn new(name: &'static str, predictions: &Predictions, watch: &Stopwatch) -> Result<Score> {
+        let accuracy = predictions.scored()?.accuracy();
+        Ok(Score { name, accuracy, seconds: watch.seconds() })
     }
 }
 
 /// Prints scores side by side.
 pub fn print_scores(scores: &[Score]) {
-    println!("   {:<42} accuracy  seconds", "");
+    println!("\n   {:<36} accuracy  seconds", "");
     for Score { name, accuracy, seconds } in scores {
-        println!("   {name:<42} {:>6.1} % {seconds:>8.1}", accuracy * 100.0);
+        println!("   {name:<36} {:>6.1} % {seconds:>8.1}", accuracy * 100.0);
     }
 }
 

@@ -17,6 +17,26 @@ use super::Result;
 /// Pictures in the grid of mistakes.
 const SHOWN: usize = 12;
 
+/// Width of what is said, in characters.
+const WIDTH: usize = 90;
+
+/// Prints a paragraph after an empty line, broken into lines; all but the first are indented.
+pub fn say(text: &str) {
+    println!();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            println!("{line}");
+            line = "  ".to_string();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    println!("{line}");
+}
+
 /// Prints a row after each epoch.
 #[derive(Debug, Default)]
 pub struct Table;

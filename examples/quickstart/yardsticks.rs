@@ -9,13 +9,14 @@ use tensor_core::Tensor;
 use tensor_core::ops::loss::{Loss, Target};
 
 use super::options::Options;
-use super::{Result, backbone, suggested_rate};
+use super::{Result, Score, Stopwatch, backbone, careful_rate};
 
 const LINEAR_RATE: f32 = 1e-3;
 
 /// A linear classifier on pixels, trained on all pictures at once: the best validation accuracy that
 /// it reaches after any of its steps, which flatters it.
-pub fn linear_on_pixels(data: &ImageData, steps: usize, device: &Device) -> Result<f64> {
+pub fn linear_on_pixels(data: &ImageData, steps: usize, device: &Device) -> Result<Score> {
+    let watch = Stopwatch::start();
     let (train, valid) = (pixels(data.train(), device)?, pixels(data.valid(), device)?);
     let (columns, classes) = (train.shape().channels(), data.classes().len());
     let mut builder = StoreBuilder::new();
@@ -35,7 +36,7 @@ pub fn linear_on_pixels(data: &ImageData, steps: usize, device: &Device) -> Resu
         let logits = functions::linear(&mut Tape::silent(), &store, weight, bias, &input)?;
         best = best.max(accuracy(&logits.value().to_f32()?, data.valid().labels(), classes));
     }
-    Ok(best)
+    Ok(Score { name: "a linear classifier on pixels", accuracy: best, seconds: watch.seconds() })
 }
 
 /// The pictures as rows of `[pictures, height * width * 3]` values in -1..1.
@@ -57,15 +58,16 @@ fn accuracy(logits: &[f32], labels: &[usize], classes: usize) -> f64 {
 
 /// The lesson's recipe from random weights: its own finder, the same cycles, at least the same time.
 /// There is nothing to freeze, so every layer trains from the first epoch to the last.
-pub fn from_random_weights(data: &ImageData, options: &Options, device: &Device) -> Result<f64> {
+pub fn from_random_weights(data: &ImageData, options: &Options, device: &Device) -> Result<Score> {
+    let watch = Stopwatch::start();
     let mut learner = Learner::builder(backbone::architecture(), data.clone())
         .random_weights()
         .device(device)
         .seed(options.seed)
         .build()?;
-    let rate = suggested_rate(&learner.lr_find()?);
+    let rate = careful_rate(&learner.lr_find()?);
     learner.fit(rate, options.amount.precomputed_epochs)?;
     learner.fit(rate, Cycles::new(3).length(1))?;
     learner.fit(rate, Cycles::new(3).multiplier(2))?;
-    Ok(learner.tta(4)?.scored()?.accuracy())
+    Score::new("the same recipe from random weights", &learner.tta(4)?, &watch)
 }

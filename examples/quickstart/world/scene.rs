@@ -21,11 +21,11 @@ pub fn paint(kind: &Kind, size: usize, random: &mut RandomStream) -> Vec<u8> {
     }
     let pose = Pose::draw(random);
     paint_thing(&mut canvas, kind, &pose, ground, random);
-    if random.chance(0.5) {
+    if random.chance(0.3) {
         paint_obstacle(&mut canvas, &pose, random);
     }
     light(&mut canvas, random);
-    canvas.add_noise(random.uniform(0.01, 0.05), random);
+    canvas.add_noise(random.uniform(0.01, 0.03), random);
     canvas.to_bytes()
 }
 
@@ -39,7 +39,7 @@ struct Pose {
 
 impl Pose {
     fn draw(random: &mut RandomStream) -> Pose {
-        let scale = random.uniform(0.5, 0.82);
+        let scale = random.uniform(0.6, 0.85);
         let stretch = random.uniform(0.87, 1.15);
         let side = if random.chance(0.5) { -1.0 } else { 1.0 };
         let room = (0.95 - scale).max(0.1);
@@ -72,7 +72,7 @@ fn paint_background(canvas: &mut Canvas, ground: Colour, random: &mut RandomStre
 
 fn paint_clutter(canvas: &mut Canvas, ground: Colour, random: &mut RandomStream) {
     let centre = [random.uniform(-1.0, 1.0), random.uniform(-1.0, 1.0)];
-    let (size, angle) = (random.uniform(0.05, 0.16), random.uniform(0.0, PI));
+    let (size, angle) = (random.uniform(0.04, 0.12), random.uniform(0.0, PI));
     let colour = mix(ground, any_colour(random), 0.7);
     let form = random.below(3);
     let distance = move |place: Point| match form {
@@ -100,7 +100,7 @@ fn paint_thing(
         let shadow = |place: Point| distance([place[0] - shift[0], place[1] - shift[1]]);
         canvas.fill(shadow, 0.14, 0.45, |_| [0.0; 3]);
     }
-    let colour = contrasting_colour(ground, 0.28, random);
+    let colour = contrasting_colour(ground, 0.35, random);
     let second = near_colour(colour, 0.12, random);
     let pattern = Pattern::draw(random);
     canvas.fill(distance, 0.0, 1.0, |place| mix(colour, second, pattern.at(pose.to_thing(place))));

@@ -16,11 +16,13 @@ pub struct Kind {
 }
 
 /// The kinds that the backbone learns from.
-pub const KNOWN: [Kind; 18] = [
+pub const KNOWN: [Kind; 24] = [
     Kind { name: "anchor", outline: anchor },
     Kind { name: "arrow", outline: arrow },
     Kind { name: "bolt", outline: bolt },
     Kind { name: "bottle", outline: bottle },
+    Kind { name: "castle", outline: castle },
+    Kind { name: "chair", outline: chair },
     Kind { name: "comb", outline: comb },
     Kind { name: "crescent", outline: crescent },
     Kind { name: "cross", outline: cross },
@@ -28,21 +30,25 @@ pub const KNOWN: [Kind; 18] = [
     Kind { name: "drop", outline: drop },
     Kind { name: "dumbbell", outline: dumbbell },
     Kind { name: "gear", outline: gear },
+    Kind { name: "glasses", outline: glasses },
     Kind { name: "hammer", outline: hammer },
     Kind { name: "heart", outline: heart },
     Kind { name: "hourglass", outline: hourglass },
+    Kind { name: "house", outline: house },
     Kind { name: "ladder", outline: ladder },
+    Kind { name: "lamp", outline: lamp },
     Kind { name: "ring", outline: |p| ring(p, [0.0, 0.0], 0.7, 0.22) },
     Kind { name: "star", outline: star },
     Kind { name: "tree", outline: tree },
+    Kind { name: "window", outline: window },
 ];
 
 /// The kinds that the backbone has never seen: those of the lesson.
 pub const UNSEEN: [Kind; 6] = [
     Kind { name: "boat", outline: boat },
+    Kind { name: "butterfly", outline: butterfly },
     Kind { name: "fish", outline: fish },
     Kind { name: "flower", outline: flower },
-    Kind { name: "house", outline: house },
     Kind { name: "key", outline: key },
     Kind { name: "mushroom", outline: mushroom },
 ];
@@ -72,6 +78,32 @@ fn bottle(p: Point) -> f32 {
     let shoulder = polygon(p, &[[-0.42, 0.1], [-0.17, 0.5], [0.17, 0.5], [0.42, 0.1]]);
     let (body, neck) = (([0.0, -0.42], [0.42, 0.56]), ([0.0, 0.6], [0.17, 0.38]));
     union([shoulder, rectangle(p, body.0, body.1, 0.1), rectangle(p, neck.0, neck.1, 0.04)])
+}
+
+fn butterfly(p: Point) -> f32 {
+    let half = [p[0].abs(), p[1]];
+    union([
+        ellipse(half, [0.52, 0.34], [0.42, 0.5]),
+        ellipse(half, [0.42, -0.46], [0.34, 0.38]),
+        line(half, [0.0, -0.5], [0.0, 0.4], 0.1),
+        line(half, [0.0, 0.4], [0.24, 0.95], 0.05),
+    ])
+}
+
+fn castle(p: Point) -> f32 {
+    let merlon = ((p[0] / 0.4).round().clamp(-2.0, 2.0)) * 0.4;
+    let wall = rectangle(p, [0.0, -0.3], [0.92, 0.55], 0.0);
+    let gate = union([disc(p, [0.0, -0.4], 0.24), rectangle(p, [0.0, -0.7], [0.24, 0.3], 0.0)]);
+    without(union([wall, rectangle(p, [merlon, 0.4], [0.12, 0.22], 0.0)]), gate)
+}
+
+fn chair(p: Point) -> f32 {
+    union([
+        rectangle(p, [-0.5, 0.1], [0.1, 0.85], 0.03),
+        rectangle(p, [0.0, -0.05], [0.6, 0.12], 0.03),
+        rectangle(p, [0.5, -0.45], [0.1, 0.5], 0.03),
+        rectangle(p, [-0.5, -0.5], [0.1, 0.45], 0.03),
+    ])
 }
 
 fn comb(p: Point) -> f32 {
@@ -109,6 +141,15 @@ fn gear(p: Point) -> f32 {
     without(union([disc(p, [0.0, 0.0], 0.7), tooth]), disc(p, [0.0, 0.0], 0.28))
 }
 
+fn glasses(p: Point) -> f32 {
+    let half = [p[0].abs(), p[1]];
+    union([
+        ring(half, [0.5, 0.0], 0.36, 0.09),
+        line(half, [0.0, 0.1], [0.18, 0.06], 0.07),
+        line(half, [0.84, 0.1], [0.98, 0.42], 0.07),
+    ])
+}
+
 fn hammer(p: Point) -> f32 {
     let handle = rectangle(p, [0.0, -0.22], [0.13, 0.76], 0.06);
     union([handle, rectangle(p, [0.05, 0.58], [0.66, 0.26], 0.05)])
@@ -134,6 +175,12 @@ fn ladder(p: Point) -> f32 {
     ])
 }
 
+fn lamp(p: Point) -> f32 {
+    let shade = polygon(p, &[[-0.35, 0.95], [0.35, 0.95], [0.72, 0.15], [-0.72, 0.15]]);
+    let stand = line(p, [0.0, 0.2], [0.0, -0.8], 0.09);
+    union([shade, stand, rectangle(p, [0.0, -0.83], [0.45, 0.12], 0.05)])
+}
+
 fn star(p: Point) -> f32 {
     // One ray and what lies behind it, so that the rays meet without a seam.
     let ray = [[1.0, 0.0], [0.33, 0.24], [-1.0, 0.9], [-1.0, -0.9], [0.33, -0.24]];
@@ -151,6 +198,12 @@ fn tree(p: Point) -> f32 {
     ])
 }
 
+fn window(p: Point) -> f32 {
+    let frame = rectangle(p, [0.0, 0.0], [0.72, 0.86], 0.0);
+    let quarter = [p[0].abs(), p[1].abs()];
+    without(frame, rectangle(quarter, [0.34, 0.41], [0.25, 0.32], 0.0))
+}
+
 fn boat(p: Point) -> f32 {
     union([
         polygon(p, &[[-0.95, -0.35], [0.95, -0.35], [0.55, -0.85], [-0.6, -0.85]]),
@@ -163,8 +216,8 @@ fn boat(p: Point) -> f32 {
 fn fish(p: Point) -> f32 {
     let tail = polygon(p, &[[0.35, 0.0], [0.98, 0.5], [0.82, 0.0], [0.98, -0.5]]);
     let fin = polygon(p, &[[-0.3, 0.3], [0.2, 0.72], [0.28, 0.25]]);
-    let body = union([ellipse(p, [-0.2, 0.0], [0.74, 0.46]), tail, fin]);
-    without(body, disc(p, [-0.6, 0.12], 0.1))
+    let body = union([ellipse(p, [-0.2, 0.0], [0.76, 0.42]), tail, fin]);
+    without(body, disc(p, [-0.62, 0.1], 0.09))
 }
 
 fn flower(p: Point) -> f32 {
@@ -185,10 +238,7 @@ fn house(p: Point) -> f32 {
     let roof = polygon(p, &[[-0.9, 0.05], [0.0, 0.85], [0.9, 0.05]]);
     let chimney = rectangle(p, [0.5, 0.55], [0.12, 0.3], 0.0);
     let door = rectangle(p, [-0.2, -0.62], [0.16, 0.3], 0.0);
-    without(
-        without(union([walls, roof, chimney]), door),
-        rectangle(p, [0.28, -0.3], [0.16, 0.15], 0.0),
-    )
+    without(union([walls, roof, chimney]), door)
 }
 
 fn key(p: Point) -> f32 {
@@ -202,6 +252,5 @@ fn key(p: Point) -> f32 {
 
 fn mushroom(p: Point) -> f32 {
     let cap = ellipse(p, [0.0, 0.1], [0.9, 0.78]).max(-p[1] + 0.05);
-    let spots = union([disc(p, [-0.34, 0.38], 0.13), disc(p, [0.3, 0.46], 0.15)]);
-    union([without(cap, spots), rectangle(p, [0.0, -0.4], [0.22, 0.52], 0.12)])
+    union([cap, rectangle(p, [0.0, -0.4], [0.22, 0.52], 0.12)])
 }
