@@ -10,7 +10,7 @@ use models::{Arch, Architecture, StateDict, exchange};
 
 use super::options::Options;
 use super::report::Table;
-use super::{Result, world};
+use super::{Result, Stopwatch, world};
 
 /// Its name in the cache folder, for `--weights`.
 pub const NAME: &str = "quickstart";
@@ -28,9 +28,9 @@ pub fn architecture() -> Architecture {
     }
 }
 
-/// Trains the network on the known kinds and stores its body in the cache folder. Returns the file
-/// and the accuracy on pictures of the known kinds that were held out.
-pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<(PathBuf, f64)> {
+/// Trains the network on the known kinds and stores its body in the cache folder. Returns the file.
+pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<PathBuf> {
+    let watch = Stopwatch::start();
     let (amount, seed) = (options.amount, options.seed);
     let folder = options.world().join("known");
     world::draw(&folder, &world::shapes::KNOWN, amount.known, amount.size, seed)?;
@@ -42,14 +42,20 @@ pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<(Pat
         .head(head)
         .device(device)
         .seed(seed)
-        .listener(Table::default())
+        .listener(Table)
         .build()?;
     learner.set_stage("backbone");
     learner.fit(RATE, OneCycle::new(amount.epochs))?;
     let accuracy = learner.predict()?.scored()?.accuracy();
     let file = weights_path(cache, NAME)?;
     body(&learner)?.write(&file)?;
-    Ok((file, accuracy))
+    println!(
+        "\n   {:.1} % of held-out pictures are right after {:.0} s. The backbone is in\n   {}",
+        accuracy * 100.0,
+        watch.seconds(),
+        file.display()
+    );
+    Ok(file)
 }
 
 /// The learner's body without its head, under the names that published weights have. The metadata

@@ -53,13 +53,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
          photographs; its pictures are drawn by code: two dozen kinds of things, in any pose, light \
          and colour.");
     let cache = cache_folder(options.cache.as_deref())?;
-    let (file, accuracy) = backbone::pretrain(options, &cache, &device)?;
-    say(&format!(
-        "{:.1} % of held-out pictures are right after {:.0} s. The backbone is in {}",
-        accuracy * 100.0,
-        watch.seconds(),
-        file.display()
-    ));
+    let file = backbone::pretrain(options, &cache, &device)?;
 
     say(&format!(
         "2. The data: six kinds that the backbone has never seen, {} pictures of each to \
