@@ -61,9 +61,10 @@ impl<'a> HeadLearner<'a> {
         let plan = self.plan(1.0, Schedule::constant(1))?;
         let group = GROUP_NAMES[GROUP_NAMES.len() - 1];
         let device = self.learner.device().clone();
+        let optimizer = self.learner.optimizer.build();
         let Learner { classifier, data, state, .. } = &mut *self.learner;
         let task = head_task(&device, classifier, data, &self.activations);
-        rate_finder::find(&task, state, &plan, &Ramp::default(), group)
+        rate_finder::find(&task, state, &plan, &Ramp::default(), group, optimizer)
     }
 
     /// Probabilities of the validation pictures.

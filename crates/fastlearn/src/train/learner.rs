@@ -108,9 +108,9 @@ impl Learner {
     pub fn lr_find_with(&mut self, rates: impl Into<Rates>, ramp: &Ramp) -> Result<FinderCurve> {
         let plan = self.plan(rates.into(), Schedule::constant(1))?;
         let (device, group) = (self.device().clone(), self.axis_group());
-        let Learner { classifier, data, state, .. } = self;
+        let Learner { classifier, data, state, optimizer, .. } = self;
         let task = PictureTask { device: &device, classifier, data };
-        rate_finder::find(&task, state, &plan, ramp, group)
+        rate_finder::find(&task, state, &plan, ramp, group, optimizer.build())
     }
 
     /// Computes the activations below the head once (or reads them from the cache folder) and lends

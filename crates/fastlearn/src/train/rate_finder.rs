@@ -1,5 +1,7 @@
 //! The rate finder: a mock fit with a rising rate that leaves no trace.
 
+use autograd::optimizer::Optimizer;
+
 use super::fit::{FitPlan, train_step};
 use super::state::TrainState;
 use super::task::Task;
@@ -8,18 +10,20 @@ use crate::{Error, Result};
 
 /// Runs the ramp over the training data, as often around as needed, and brings everything back:
 /// parameters, statistics, optimiser and random state are afterwards what they were before, whether
-/// it succeeds or not. `plan.rates` gives the ratios of the layer groups to the last.
+/// it succeeds or not. The mock fit has its own `optimizer`; `plan.rates` gives the ratios of the
+/// layer groups to the last.
 pub(crate) fn find(
     task: &impl Task,
     state: &mut TrainState,
     plan: &FitPlan,
     ramp: &Ramp,
     group: &str,
+    optimizer: Box<dyn Optimizer>,
 ) -> Result<FinderCurve> {
     ramp.validate()?;
     let kept = state.store.snapshot()?;
-    let (steps, fresh) = (state.steps, super::options::OptimizerKind::default().build());
-    let optimizer = std::mem::replace(&mut state.optimizer, fresh);
+    let steps = state.steps;
+    let optimizer = std::mem::replace(&mut state.optimizer, optimizer);
     let found = run(task, state, plan, ramp, group);
     state.optimizer = optimizer;
     state.steps = steps;
