@@ -73,9 +73,12 @@ impl Axis {
         let slack = step * 1e-6;
         let first = ((self.low - slack) / step).ceil() as i64;
         let last = ((self.high + slack) / step).floor() as i64;
+        // Labels with many leading zeros would run into the axis's name.
+        let is_tiny = self.low.abs().max(self.high.abs()) < 1e-3;
+        let label = |value| if is_tiny { scientific(value) } else { plain(value, decimals) };
         (first..=last)
             .map(|index| index as f64 * step)
-            .map(|value| Tick { value, label: plain(value, decimals) })
+            .map(|value| Tick { value, label: label(value) })
             .collect()
     }
 
@@ -119,6 +122,17 @@ fn plain(value: f64, decimals: usize) -> String {
     text
 }
 
+/// A tick's value in scientific form without idle zeros: 0, 5e-5, 1.25e-4.
+fn scientific(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let text = format!("{value:.2e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+    format!("{mantissa}e{exponent}")
+}
+
 /// A number with two significant digits as people write it: 1e-5, 0.0032, 0.25, 1, 1200.
 pub(super) fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
@@ -151,6 +165,10 @@ mod tests {
         assert_eq!(
             labels(Axis::linear(0.0, 0.01), 250.0),
             ["0.0000", "0.0025", "0.0050", "0.0075", "0.0100"]
+        );
+        assert_eq!(
+            labels(Axis::linear(0.0, 1.3e-4), 250.0),
+            ["0", "2.5e-5", "5e-5", "7.5e-5", "1e-4", "1.25e-4"]
         );
         assert_eq!(labels(Axis::linear(-30.0, 1000.0), 250.0), ["0", "250", "500", "750", "1000"]);
         assert_eq!(labels(Axis::linear(0.88, 0.93), 170.0), ["0.88", "0.90", "0.92"]);
