@@ -1,0 +1,15 @@
+//! How a learner behaves: what each call changes, what it leaves alone, and that the same seed gives the same bits.
+//!
+//! Every test trains a slim network on a few drawn pictures of 32 pixels; how well it learns is not asked here.
+
+mod determinism;
+mod divergence;
+mod files;
+mod finder;
+mod groups;
+mod listeners;
+mod memory;
+mod optimizer;
+mod precompute;
+mod tta;
+mod world;

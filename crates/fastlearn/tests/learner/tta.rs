@@ -1,0 +1,91 @@
+//! Predictions of the validation pictures, plain and by test-time augmentation.
+
+use fastlearn::{Learner, Predictions};
+
+use crate::world::World;
+
+fn trained(world: &World) -> Learner {
+    let mut learner = world.unfrozen();
+    learner.fit(0.01, 1).expect("trained");
+    learner
+}
+
+#[track_caller]
+fn assert_whole(learner: &Learner, predictions: &Predictions) {
+    let valid = learner.data().valid();
+    assert_eq!(predictions.ids, valid.file_names());
+    let labels: Vec<usize> = predictions.labels.iter().map(|&label| label as usize).collect();
+    assert_eq!(labels, valid.labels());
+    assert_eq!((predictions.len(), predictions.classes), (9, 3));
+    for row in 0..predictions.len() {
+        let sum: f32 = predictions.row(row).iter().sum();
+        assert!((sum - 1.0).abs() < 1e-5, "row {row} sums to {sum}");
+    }
+}
+
+#[test]
+fn every_picture_is_predicted_in_the_order_of_the_split() {
+    let world = World::new();
+    let learner = trained(&world);
+    let predictions = learner.predict().expect("predicted");
+    assert_whole(&learner, &predictions);
+    // One at a time they are the same: nothing of a neighbour in the batch leaks in.
+    for (row, file) in learner.data().valid().files().iter().enumerate() {
+        let loader = learner.data().files(vec![file.clone()]).expect("a loader");
+        let alone = learner.predict_batches(loader).expect("predicted");
+        for (alone, among) in alone.row(0).iter().zip(predictions.row(row)) {
+            assert!((alone - among).abs() < 1e-5, "{alone} against {among} in row {row}");
+        }
+    }
+}
+
+#[test]
+fn views_are_as_many_as_fastai_has() {
+    let world = World::new();
+    let learner = trained(&world);
+    let plain = learner.predict().expect("predicted");
+    for (passes, copies, views) in [(0, 1, 1), (4, 1, 5), (8, 2, 10)] {
+        let stack = learner.tta_stack(passes).expect("predicted");
+        assert_eq!(stack.views.len(), views);
+        stack.views.iter().for_each(|view| assert_whole(&learner, view));
+        assert!(stack.views[..copies].iter().all(|view| *view == plain));
+        // Every pass has draws of its own.
+        for (index, view) in stack.views.iter().enumerate().skip(copies) {
+            let before = &stack.views[..index];
+            assert!(before.iter().all(|other| other.probabilities != view.probabilities));
+        }
+        let mean = learner.tta(passes).expect("predicted");
+        assert_whole(&learner, &mean);
+        for (index, mean) in mean.probabilities.iter().enumerate() {
+            let sum: f64 = stack.views.iter().map(|v| f64::from(v.probabilities[index])).sum();
+            assert!((f64::from(*mean) - sum / views as f64).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn predicting_changes_nothing() {
+    let world = World::new();
+    let learner = trained(&world);
+    let views = [learner.tta_stack(2), learner.tta_stack(2)].map(|stack| stack.expect("predicted"));
+    assert_eq!(views[0], views[1]);
+}
+
+#[test]
+fn a_share_of_the_pictures_comes_with_its_own_names() {
+    let world = World::new();
+    let whole = trained(&world);
+    let all = whole.predict().expect("predicted");
+    let mut ids = Vec::new();
+    for rank in 0..2 {
+        let mut share = world.learner();
+        share.set_data(world.data().shard(rank, 2)).expect("the same classes");
+        let part = share.predict().expect("predicted");
+        assert_eq!(part.ids.len(), part.len());
+        let label = |id: &String| all.labels[all.ids.iter().position(|one| one == id).expect("known")];
+        assert_eq!(part.labels, part.ids.iter().map(label).collect::<Vec<_>>());
+        ids.extend(part.ids);
+    }
+    ids.sort();
+    assert_eq!(ids, all.ids);
+}
