@@ -124,9 +124,10 @@ impl Loader {
         Loader { shared, threads, delivered: 0 }
     }
 
-    /// The name of every picture of the split, in order.
+    /// The name of each picture, in the order in which they come.
     pub fn ids(&self) -> Vec<String> {
-        self.shared.request.split.file_names()
+        let Request { split, batches, .. } = &self.shared.request;
+        batches.iter().flatten().map(|place| split.name(place.index).into_owned()).collect()
     }
 
     /// Pictures in all batches together.

@@ -141,6 +141,8 @@ pub(crate) fn train_step(
 ) -> Result<f32> {
     let mode = pass_mode(state, freeze_norms);
     state.steps += 1;
+    // A step that failed halfway left gradients that this one must not add to.
+    state.store.clear_gradients();
     let device = state.store.device().clone();
     let mut pass = Pass::new(&state.store, mode);
     let logits = task.logits(&mut pass, input.tensor)?;

@@ -7,7 +7,7 @@ use super::activations::Activations;
 use super::event::Listeners;
 use super::fit::{FitPlan, fit, validate};
 use super::history::History;
-use super::learner::{GROUP_NAMES, Learner};
+use super::learner::Learner;
 use super::rate_finder;
 use super::task::HeadTask;
 use crate::Result;
@@ -59,12 +59,10 @@ impl<'a> HeadLearner<'a> {
     /// As [`Learner::lr_find`].
     pub fn lr_find(&mut self) -> Result<FinderCurve> {
         let plan = self.plan(1.0, Schedule::constant(1))?;
-        let group = GROUP_NAMES[GROUP_NAMES.len() - 1];
-        let device = self.learner.device().clone();
-        let optimizer = self.learner.optimizer.build();
+        let (device, optimizer) = (self.learner.device().clone(), self.learner.optimizer);
         let Learner { classifier, data, state, .. } = &mut *self.learner;
         let task = head_task(&device, classifier, data, &self.activations);
-        rate_finder::find(&task, state, &plan, &Ramp::default(), group, optimizer)
+        rate_finder::find(&task, state, &plan, optimizer, &Ramp::default())
     }
 
     /// Probabilities of the validation pictures.

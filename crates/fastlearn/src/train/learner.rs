@@ -10,7 +10,7 @@ use tensor_core::Device;
 
 use super::activations::{Activations, compute_or_read};
 use super::event::{Event, Listeners, tell};
-use super::fit::{FitPlan, fit, validate};
+use super::fit::{FitPlan, fit};
 use super::head_learner::HeadLearner;
 use super::history::History;
 use super::options::{LearnerBuilder, OptimizerKind};
@@ -54,9 +54,6 @@ pub struct Learner {
     pub(super) cache_folder: Option<PathBuf>,
     pub(super) listeners: Listeners,
 }
-
-/// Names of the layer groups, for axes and tables.
-pub(super) const GROUP_NAMES: [&str; 3] = ["stem to layer2", "layer3 to layer4", "head"];
 
 impl Learner {
     /// A pre-trained body with a new head for the classes of the data; the body is frozen.
@@ -107,10 +104,10 @@ impl Learner {
     /// As [`lr_find`](Self::lr_find), and for a ramp out of range.
     pub fn lr_find_with(&mut self, rates: impl Into<Rates>, ramp: &Ramp) -> Result<FinderCurve> {
         let plan = self.plan(rates.into(), Schedule::constant(1))?;
-        let (device, group) = (self.device().clone(), self.axis_group());
-        let Learner { classifier, data, state, optimizer, .. } = self;
+        let (device, optimizer) = (self.device().clone(), self.optimizer);
+        let Learner { classifier, data, state, .. } = self;
         let task = PictureTask { device: &device, classifier, data };
-        rate_finder::find(&task, state, &plan, ramp, group, optimizer.build())
+        rate_finder::find(&task, state, &plan, optimizer, ramp)
     }
 
     /// Computes the activations below the head once (or reads them from the cache folder) and lends
@@ -207,9 +204,7 @@ impl Learner {
     /// # Errors
     /// A picture that cannot be read; out of memory.
     pub fn predict(&self) -> Result<Predictions> {
-        let mut predictions = validate(&self.task(), &self.state)?;
-        predictions.ids = self.data.valid().file_names();
-        Ok(predictions)
+        self.predict_batches(self.data.valid_batches()?)
     }
 
     /// Probabilities of the validation pictures by test-time augmentation: the mean over a plain view
@@ -299,12 +294,6 @@ impl Learner {
     /// How many layer groups there are: the body's two and the head.
     pub fn groups(&self) -> usize {
         self.state.store.groups()
-    }
-
-    /// The last layer group that trains: the finder's axis shows its rate.
-    fn axis_group(&self) -> &'static str {
-        let last = self.state.store.trainable().iter().rposition(|&trains| trains);
-        last.and_then(|group| GROUP_NAMES.get(group)).copied().unwrap_or("head")
     }
 
     pub(super) fn task(&self) -> PictureTask<'_> {

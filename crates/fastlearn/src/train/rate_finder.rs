@@ -1,30 +1,31 @@
 //! The rate finder: a mock fit with a rising rate that leaves no trace.
 
-use autograd::optimizer::Optimizer;
-
 use super::fit::{FitPlan, train_step};
+use super::options::OptimizerKind;
 use super::state::TrainState;
 use super::task::Task;
 use crate::schedule::{FinderCurve, Ramp, Settings};
 use crate::{Error, Result};
 
+/// Names of the layer groups, for the curve's axis.
+const GROUP_NAMES: [&str; 3] = ["stem to layer2", "layer3 to layer4", "head"];
+
 /// Runs the ramp over the training data, as often around as needed, and brings everything back:
 /// parameters, statistics, optimiser and random state are afterwards what they were before, whether
-/// it succeeds or not. The mock fit has its own `optimizer`; `plan.rates` gives the ratios of the
-/// layer groups to the last.
+/// it succeeds or not. `plan.rates` gives the ratios of the layer groups to the last one that trains,
+/// whose rate is the curve's.
 pub(crate) fn find(
     task: &impl Task,
     state: &mut TrainState,
     plan: &FitPlan,
+    optimizer: OptimizerKind,
     ramp: &Ramp,
-    group: &str,
-    optimizer: Box<dyn Optimizer>,
 ) -> Result<FinderCurve> {
     ramp.validate()?;
     let kept = state.store.snapshot()?;
     let steps = state.steps;
-    let optimizer = std::mem::replace(&mut state.optimizer, optimizer);
-    let found = run(task, state, plan, ramp, group);
+    let optimizer = std::mem::replace(&mut state.optimizer, optimizer.build());
+    let found = run(task, state, plan, ramp);
     state.optimizer = optimizer;
     state.steps = steps;
     state.store.restore(&kept)?;
@@ -36,10 +37,15 @@ fn run(
     state: &mut TrainState,
     plan: &FitPlan,
     ramp: &Ramp,
-    group: &str,
 ) -> Result<FinderCurve> {
-    let last = plan.rates.last().copied().unwrap_or(1.0);
-    let mut curve = FinderCurve::new(group);
+    let trains = state.store.trainable().iter().rposition(|&trains| trains);
+    let axis = trains.unwrap_or(GROUP_NAMES.len() - 1);
+    let last = plan.rates[axis];
+    if last == 0.0 {
+        let rule = "the finder needs it above 0: only its ratios to the others count";
+        return Err(Error::setting("the rate of the last layer group that trains", last, rule));
+    }
+    let mut curve = FinderCurve::new(GROUP_NAMES[axis]);
     let mut epoch = state.epochs_begun;
     let mut inputs = task.train_batches(epoch)?;
     if inputs.len() == 0 {

@@ -91,4 +91,6 @@ fn the_finders_rates_are_those_of_the_last_group_that_trains() {
         .map(|rates| learner.lr_find_with(rates, &short).expect("a curve"));
     assert_eq!(curves[0].group, "layer3 to layer4");
     assert_eq!(curves[0].losses, curves[1].losses);
+    let error = learner.lr_find_with([1.0, 0.0, 1.0], &short).expect_err("no ratio").to_string();
+    assert!(error.contains("last layer group that trains is 0"), "{error}");
 }

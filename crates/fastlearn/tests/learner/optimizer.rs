@@ -106,7 +106,9 @@ fn the_first_step_of_adam_is_the_rate_itself() {
     let steps: Vec<f32> = before.iter().zip(&after).map(|(b, a)| (a - b).abs()).collect();
     // g / (|g| + eps) is 1 but for gradients next to nothing.
     let whole = steps.iter().filter(|&&step| (step - RATE).abs() < RATE * 1e-3).count();
-    assert!(whole * 10 > steps.len() * 9, "{whole} of {}", steps.len());
+    // Weights that meet nothing but padding at this size have no gradient and stay.
+    let moved = steps.iter().filter(|&&step| step > 0.0).count();
+    assert!(whole * 10 > moved * 9 && moved * 3 > steps.len(), "{whole}, {moved}, {}", steps.len());
     assert!(steps.iter().all(|&step| step < RATE * 1.001));
 }
 
@@ -117,9 +119,8 @@ fn every_group_has_its_own_rate() {
     let before = bits(&learner);
     learner.fit(Rates::from([0.0, RATE, 0.0]), 1).expect("trained");
     let store = learner.store();
-    let middle = |name: &String| {
-        store.parameters().iter().any(|one| one.name == *name && one.group == 1)
-    };
+    let middle =
+        |name: &String| store.parameters().iter().any(|one| one.name == *name && one.group == 1);
     let names = changed(&before, &bits(&learner));
     let parameters: Vec<&String> = names.iter().filter(|name| !is_statistic(name)).collect();
     assert!(!parameters.is_empty() && parameters.into_iter().all(middle), "{names:?}");

@@ -110,7 +110,8 @@ fn another_size_another_body_or_other_pictures_are_another_file() {
     learner.set_data(world.data()).expect("the same classes");
     assert_eq!(count(&mut learner), 2);
     let picture = &learner.data().train().files()[0].clone();
-    fs::write(picture, fs::read(&learner.data().train().files()[1]).expect("read")).expect("written");
+    fs::write(picture, fs::read(&learner.data().train().files()[1]).expect("read"))
+        .expect("written");
     assert_eq!(count(&mut learner), 3);
     learner.unfreeze().expect("unfrozen");
     learner.fit(0.01, 1).expect("trained");

@@ -82,7 +82,8 @@ fn a_share_of_the_pictures_comes_with_its_own_names() {
         share.set_data(world.data().shard(rank, 2)).expect("the same classes");
         let part = share.predict().expect("predicted");
         assert_eq!(part.ids.len(), part.len());
-        let label = |id: &String| all.labels[all.ids.iter().position(|one| one == id).expect("known")];
+        let label =
+            |id: &String| all.labels[all.ids.iter().position(|one| one == id).expect("known")];
         assert_eq!(part.labels, part.ids.iter().map(label).collect::<Vec<_>>());
         ids.extend(part.ids);
     }

@@ -155,7 +155,11 @@ pub fn bits(learner: &Learner) -> Bits {
 /// Names whose values differ.
 pub fn changed(before: &Bits, after: &Bits) -> Vec<String> {
     assert_eq!(before.len(), after.len());
-    before.iter().filter(|(name, bits)| after[*name] != **bits).map(|(name, _)| name.clone()).collect()
+    before
+        .iter()
+        .filter(|(name, bits)| after[*name] != **bits)
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// True for the name of a running mean or variance.
