@@ -13,34 +13,11 @@ use models::{Pass, StateDict, WeightTensor};
 use sha2::{Digest, Sha256};
 use tensor_core::Tensor;
 
+use super::activation_set::ActivationSet;
 use super::learner::Learner;
 use crate::data::{Loader, Split};
-use crate::input::{Input, to_device};
+use crate::input::to_device;
 use crate::{Error, Result};
-
-/// `[rows, columns]` activations with their labels, on the host.
-pub(crate) struct ActivationSet {
-    values: Vec<f32>,
-    columns: usize,
-    labels: Vec<usize>,
-}
-
-impl ActivationSet {
-    /// How many pictures there are.
-    pub fn rows(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Some rows, on the device.
-    pub fn gather(&self, device: &tensor_core::Device, rows: &[usize]) -> Result<Input> {
-        let mut values = Vec::with_capacity(rows.len() * self.columns);
-        for &row in rows {
-            values.extend_from_slice(&self.values[row * self.columns..(row + 1) * self.columns]);
-        }
-        let tensor = Tensor::from_f32(device, [rows.len(), self.columns], &values)?;
-        Ok(Input { tensor, labels: rows.iter().map(|&row| self.labels[row]).collect() })
-    }
-}
 
 /// Activations of the training pictures (through the validation transform) and of the validation
 /// pictures.

@@ -3,8 +3,8 @@
 use models::Classifier;
 use tensor_core::Device;
 
-use super::activations::Activations;
-use super::event::Listeners;
+use super::activations::{Activations, compute_or_read};
+use super::event::{Event, Listeners, tell};
 use super::fit::{FitPlan, fit, validate};
 use super::history::History;
 use super::learner::Learner;
@@ -25,11 +25,28 @@ pub struct HeadLearner<'a> {
     trainable: Vec<bool>,
 }
 
+impl Learner {
+    /// Computes the activations below the head once (or reads them from the cache folder) and lends
+    /// the learner as one that trains the head on them.
+    ///
+    /// # Errors
+    /// A picture that cannot be read; out of memory.
+    pub fn precompute(&mut self) -> Result<HeadLearner<'_>> {
+        let activations = self.activations()?;
+        HeadLearner::new(self, activations)
+    }
+
+    fn activations(&mut self) -> Result<Activations> {
+        let (activations, notice) = compute_or_read(self)?;
+        if let Some(notice) = notice {
+            let _ = tell(&mut self.listeners, Event::Notice(&notice), &mut self.state)?;
+        }
+        Ok(activations)
+    }
+}
+
 impl<'a> HeadLearner<'a> {
-    pub(super) fn new(
-        learner: &'a mut Learner,
-        activations: Activations,
-    ) -> Result<HeadLearner<'a>> {
+    fn new(learner: &'a mut Learner, activations: Activations) -> Result<HeadLearner<'a>> {
         let trainable = learner.state.store.trainable().to_vec();
         learner.freeze()?;
         Ok(HeadLearner { learner, activations, trainable })

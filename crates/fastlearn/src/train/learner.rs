@@ -1,6 +1,6 @@
 //! The learner: data, network and training state in one hand.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use autograd::ParameterStore;
 use autograd::optimizer::Decay;
@@ -8,16 +8,14 @@ use models::head::HeadOptions;
 use models::{Architecture, Classifier};
 use tensor_core::Device;
 
-use super::activations::{Activations, compute_or_read};
-use super::event::{Event, Listeners, tell};
+use super::event::Listeners;
 use super::fit::{FitPlan, fit};
-use super::head_learner::HeadLearner;
 use super::history::History;
-use super::options::{LearnerBuilder, OptimizerKind};
+use super::optimizer_kind::OptimizerKind;
+use super::rate_finder;
 use super::state::TrainState;
 use super::summary::{Summary, summarise};
 use super::task::{PictureTask, Task};
-use super::{rate_finder, saving};
 use crate::data::{ImageData, Loader};
 use crate::predict::{Predictions, TestTimeAugmentation, predict_loader};
 use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
@@ -56,19 +54,6 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// A pre-trained body with a new head for the classes of the data; the body is frozen.
-    ///
-    /// # Errors
-    /// If there are no weights (the message names the remedies), or memory is full.
-    pub fn pretrained(architecture: impl Into<Architecture>, data: ImageData) -> Result<Learner> {
-        Learner::builder(architecture, data).build()
-    }
-
-    /// For everything that [`pretrained`](Self::pretrained) decides by itself.
-    pub fn builder(architecture: impl Into<Architecture>, data: ImageData) -> LearnerBuilder {
-        LearnerBuilder::new(architecture.into(), data)
-    }
-
     /// Trains the unfrozen layer groups on augmented pictures. `rates` is one rate for all groups or
     /// one a group; `schedule` is a number of epochs at a constant rate, [`Cycles`](crate::schedule::Cycles)
     /// or any other [`Schedule`].
@@ -108,24 +93,6 @@ impl Learner {
         let Learner { classifier, data, state, .. } = self;
         let task = PictureTask { device: &device, classifier, data };
         rate_finder::find(&task, state, &plan, optimizer, ramp)
-    }
-
-    /// Computes the activations below the head once (or reads them from the cache folder) and lends
-    /// the learner as one that trains the head on them.
-    ///
-    /// # Errors
-    /// A picture that cannot be read; out of memory.
-    pub fn precompute(&mut self) -> Result<HeadLearner<'_>> {
-        let activations = self.activations()?;
-        HeadLearner::new(self, activations)
-    }
-
-    fn activations(&mut self) -> Result<Activations> {
-        let (activations, notice) = compute_or_read(self)?;
-        if let Some(notice) = notice {
-            let _ = tell(&mut self.listeners, Event::Notice(&notice), &mut self.state)?;
-        }
-        Ok(activations)
     }
 
     /// Only the head trains.
@@ -247,23 +214,6 @@ impl Learner {
             self.data.transforms().size(),
             self.freeze_norms,
         )
-    }
-
-    /// Writes weights, classes and transforms into one `.safetensors` file that predicts by itself.
-    ///
-    /// # Errors
-    /// If the file cannot be written; nothing half-written is left.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        saving::write(self, path.as_ref())
-    }
-
-    /// Brings back the weights of a file that [`save`](Self::save) wrote for the same architecture
-    /// and classes. Nothing changes unless all of it fits.
-    ///
-    /// # Errors
-    /// If the file cannot be read or is another model's.
-    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        saving::read_into(self, path.as_ref())
     }
 
     /// The data.

@@ -4,13 +4,15 @@
 //! Both hand a task to the one loop in `fit`. How rates move is `schedule`'s business, where
 //! batches come from `data`'s, and what predictions are worth `metrics`'s.
 
+mod activation_set;
 mod activations;
+mod builder;
 mod event;
 mod fit;
 mod head_learner;
 mod history;
 mod learner;
-mod options;
+mod optimizer_kind;
 mod rate_finder;
 mod saving;
 mod state;
@@ -18,11 +20,12 @@ mod summary;
 mod task;
 mod timing;
 
+pub use builder::LearnerBuilder;
 pub use event::{Control, Event, Listener};
 pub use head_learner::HeadLearner;
 pub use history::{BatchRecord, EpochRow, History};
 pub use learner::Learner;
-pub use options::{LearnerBuilder, OptimizerKind};
+pub use optimizer_kind::OptimizerKind;
 pub use state::TrainState;
 pub use summary::{Summary, SummaryRow};
 pub use timing::PictureTimes;

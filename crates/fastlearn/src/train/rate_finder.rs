@@ -1,7 +1,7 @@
 //! The rate finder: a mock fit with a rising rate that leaves no trace.
 
 use super::fit::{FitPlan, train_step};
-use super::options::OptimizerKind;
+use super::optimizer_kind::OptimizerKind;
 use super::state::TrainState;
 use super::task::Task;
 use crate::schedule::{FinderCurve, Ramp, Settings};

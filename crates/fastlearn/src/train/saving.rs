@@ -8,8 +8,27 @@ use super::learner::Learner;
 use crate::model_file::{ModelDescription, read_described};
 use crate::{Error, Result};
 
+impl Learner {
+    /// Writes weights, classes and transforms into one `.safetensors` file that predicts by itself.
+    ///
+    /// # Errors
+    /// If the file cannot be written; nothing half-written is left.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        write(self, path.as_ref())
+    }
+
+    /// Brings back the weights of a file that [`save`](Self::save) wrote for the same architecture
+    /// and classes. Nothing changes unless all of it fits.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is another model's.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        read_into(self, path.as_ref())
+    }
+}
+
 /// Writes a learner's model beside its final name and renames it.
-pub(super) fn write(learner: &Learner, path: &Path) -> Result<()> {
+fn write(learner: &Learner, path: &Path) -> Result<()> {
     let description = ModelDescription {
         architecture: learner.architecture.clone(),
         head: learner.head.clone(),
@@ -22,7 +41,7 @@ pub(super) fn write(learner: &Learner, path: &Path) -> Result<()> {
 }
 
 /// Brings a model file's weights into a learner of the same classes.
-pub(super) fn read_into(learner: &mut Learner, path: &Path) -> Result<()> {
+fn read_into(learner: &mut Learner, path: &Path) -> Result<()> {
     let (description, state) = read_described(path)?;
     if description.classes != learner.data.classes() {
         return Err(Error::Model {

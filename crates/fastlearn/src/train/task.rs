@@ -4,7 +4,7 @@ use autograd::Var;
 use models::{Classifier, Layer, Pass};
 use tensor_core::{Device, Tensor};
 
-use super::activations::ActivationSet;
+use super::activation_set::ActivationSet;
 use crate::data::ImageData;
 use crate::input::{Batches, to_device};
 use crate::{Result, data};

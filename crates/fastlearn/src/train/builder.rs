@@ -2,42 +2,21 @@
 
 use std::path::PathBuf;
 
-use autograd::optimizer::{Adam, Decay, Optimizer, Sgd};
+use autograd::optimizer::Decay;
 use models::exchange::{Part, import};
 use models::head::HeadOptions;
 use models::weights::{DownloadObserver, Silent};
 use models::{Architecture, Classifier, StateDict, WeightsRequest};
-use serde::{Deserialize, Serialize};
 use tensor_core::Device;
 
 use super::event::Listener;
 use super::history::History;
 use super::learner::Learner;
+use super::optimizer_kind::OptimizerKind;
 use super::state::TrainState;
 use crate::Result;
 use crate::data::ImageData;
 use crate::schedule::Rates;
-
-/// Which optimiser each fit begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerKind {
-    /// Stochastic gradient descent with momentum 0.9: the lesson's.
-    #[default]
-    Sgd,
-    /// Adam with PyTorch's defaults.
-    Adam,
-}
-
-impl OptimizerKind {
-    /// A new optimiser of this kind, without history.
-    pub fn build(self) -> Box<dyn Optimizer> {
-        match self {
-            OptimizerKind::Sgd => Box::new(Sgd::new(0.9)),
-            OptimizerKind::Adam => Box::new(Adam::new()),
-        }
-    }
-}
 
 /// Where a learner's first weights come from.
 enum FirstWeights {
@@ -59,8 +38,23 @@ pub struct LearnerBuilder {
     listeners: Vec<Box<dyn Listener>>,
 }
 
+impl Learner {
+    /// A pre-trained body with a new head for the classes of the data; the body is frozen.
+    ///
+    /// # Errors
+    /// If there are no weights (the message names the remedies), or memory is full.
+    pub fn pretrained(architecture: impl Into<Architecture>, data: ImageData) -> Result<Learner> {
+        Learner::builder(architecture, data).build()
+    }
+
+    /// For everything that [`pretrained`](Self::pretrained) decides by itself.
+    pub fn builder(architecture: impl Into<Architecture>, data: ImageData) -> LearnerBuilder {
+        LearnerBuilder::new(architecture.into(), data)
+    }
+}
+
 impl LearnerBuilder {
-    pub(super) fn new(architecture: Architecture, data: ImageData) -> LearnerBuilder {
+    fn new(architecture: Architecture, data: ImageData) -> LearnerBuilder {
         LearnerBuilder {
             weights: FirstWeights::Request(WeightsRequest::new(architecture.clone())),
             architecture,

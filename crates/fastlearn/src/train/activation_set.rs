@@ -1,0 +1,31 @@
+//! Activations of a split on the host, and batches of them on the device. How they are computed and kept
+//! is `activations`' business.
+
+use tensor_core::{Device, Tensor};
+
+use crate::Result;
+use crate::input::Input;
+
+/// `[rows, columns]` activations with their labels, on the host.
+pub(crate) struct ActivationSet {
+    pub values: Vec<f32>,
+    pub columns: usize,
+    pub labels: Vec<usize>,
+}
+
+impl ActivationSet {
+    /// How many pictures there are.
+    pub fn rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Some rows, on the device.
+    pub fn gather(&self, device: &Device, rows: &[usize]) -> Result<Input> {
+        let mut values = Vec::with_capacity(rows.len() * self.columns);
+        for &row in rows {
+            values.extend_from_slice(&self.values[row * self.columns..(row + 1) * self.columns]);
+        }
+        let tensor = Tensor::from_f32(device, [rows.len(), self.columns], &values)?;
+        Ok(Input { tensor, labels: rows.iter().map(|&row| self.labels[row]).collect() })
+    }
+}
