@@ -1,0 +1,115 @@
+// What a CUDA thread, a warp and a block are under the emulator, and the launch of a grid.
+//
+// Every CUDA thread is a fiber that runs until it waits for others; a block runs on one thread of the
+// operating system, blocks one after another on each. The scheduler is in scheduler.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+struct uint3 {
+  unsigned x, y, z;
+};
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+
+namespace emulator {
+
+constexpr int WARP = 32;
+constexpr int MOST_THREADS = 1024;
+constexpr size_t MOST_SHARED = 227 << 10;
+// All bits set is not-a-number in f32 and bf16 and an index that is out of every bound.
+constexpr int POISON = 0xFF;
+
+// What one lane brings to an operation of its warp, or takes from it.
+struct Slot {
+  uint32_t word[12];
+};
+
+// The operations of the lanes of one mask. Two sets of slots alternate, so that a lane that runs ahead to
+// the next operation does not overwrite what a slower one has yet to read.
+struct Rendezvous {
+  uint32_t mask = 0;
+  uint32_t arrived = 0;
+  uint64_t generation = 0;
+  const char* what = nullptr;
+  void (*complete)(Slot* lanes) = nullptr;
+  Slot slots[2][WARP];
+};
+
+struct Warp {
+  uint32_t alive = 0;
+  std::vector<Rendezvous> rendezvous;
+};
+
+// A cp.async that was issued and not yet waited for.
+struct Copy {
+  void* to;
+  const void* from;
+  uint32_t bytes;
+  uint32_t zeros;
+  uint32_t group;
+};
+
+// A thread waits while `*word == value`.
+struct Wait {
+  const uint64_t* word;
+  uint64_t value;
+  const char* what;
+};
+
+struct Thread {
+  void* stack_pointer;
+  uint3 index;
+  int number;
+  int lane;
+  Warp* warp;
+  bool done;
+  Wait wait;
+  std::vector<Copy> copies;
+  uint32_t copy_group;
+};
+
+struct Shared {
+  unsigned char* begin;
+  unsigned char* end;
+};
+
+// One grid to run. `body` calls the kernel with its arguments.
+struct Launch {
+  const char* kernel;
+  dim3 grid, block;
+  size_t dynamic_shared;
+  Shared (*static_shared)();
+  void (*body)(void** arguments);
+  void** arguments;
+};
+
+struct Block {
+  const Launch* launch;
+  uint3 index;
+  int alive;
+  int arrived;
+  uint64_t generation;
+  Warp warps[MOST_THREADS / WARP];
+};
+
+extern thread_local Thread* thread __attribute__((tls_model("initial-exec")));
+extern thread_local Block* block __attribute__((tls_model("initial-exec")));
+extern thread_local unsigned char* dynamic_shared __attribute__((tls_model("initial-exec")));
+
+// Runs the whole grid and returns when it has finished.
+void run(const Launch& launch);
+
+// Lets other threads of the block run until `*word != value`.
+void wait_while(const uint64_t* word, uint64_t value, const char* what);
+
+// Reports a fault of the kernel with the thread that is running, and ends the process.
+[[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+}  // namespace emulator
