@@ -51,7 +51,8 @@ fn convolutions(criterion: &mut Criterion) {
         for direction in
             [ConvDirection::Forward, ConvDirection::InputGradient, ConvDirection::WeightGradient]
         {
-            let plan = conv::plan(&device, &shape, direction);
+            let plan = conv::plan(&device, &shape, device.activation(), direction)
+                .expect("a device computes with its own activations");
             let prepared = conv::prepare(&plan, &shape, direction, &weights).expect("it prepares");
             let mut like = match direction {
                 ConvDirection::Forward | ConvDirection::InputGradient => input.duplicate(),

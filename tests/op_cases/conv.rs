@@ -173,7 +173,7 @@ impl Case for ConvCase {
     }
 
     fn plans(&self, device: &Device) -> Result<Vec<Plan>> {
-        Ok(device.backend().conv_plans(&self.shape, self.direction))
+        Ok(device.backend().conv_plans(&self.shape, device.activation(), self.direction))
     }
 
     fn run(&self, _device: &Device, plan: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {

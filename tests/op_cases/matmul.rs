@@ -73,7 +73,7 @@ impl Case for MatmulCase {
     }
 
     fn plans(&self, device: &Device) -> Result<Vec<Plan>> {
-        Ok(device.backend().matmul_plans(&self.shape))
+        Ok(device.backend().matmul_plans(&self.shape, device.float()))
     }
 
     fn run(&self, _device: &Device, plan: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
@@ -120,7 +120,7 @@ impl Differentiable for Linear {
         let of_input = matmul::multiply(output_gradient, &inputs[1], false, false)?;
         let of_weights = written(&inputs[1], |target| {
             let shape = matmul::shape(output_gradient, &inputs[0], true, false)?;
-            let plan = matmul::plan(output_gradient.device(), &shape);
+            let plan = matmul::plan(output_gradient.device(), &shape, output_gradient.dtype())?;
             matmul::multiply_into(&plan, &shape, output_gradient, &inputs[0], None, target)
         })?;
         let of_bias = reduce(Reduction::Sum, Axis::Rows, output_gradient)?;

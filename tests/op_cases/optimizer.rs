@@ -90,12 +90,12 @@ impl Case for Step {
         let (mut values, mut state) = (inputs[1].duplicate()?, inputs[2].duplicate()?);
         match &self.rule {
             Rule::Sgd(step) => {
-                sgd_step(step, segments, gradients, &mut values, &mut state)?;
+                sgd_step(step, segments, gradients, &mut values, None, &mut state)?;
                 Ok(vec![Output::new("values", &values)?, Output::new("velocity", &state)?])
             }
             Rule::Adam(step) => {
                 let mut squares = inputs[3].duplicate()?;
-                adam_step(step, segments, gradients, &mut values, &mut state, &mut squares)?;
+                adam_step(step, segments, gradients, &mut values, None, &mut state, &mut squares)?;
                 Ok(vec![
                     Output::new("values", &values)?,
                     Output::new("mean", &state)?,

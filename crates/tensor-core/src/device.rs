@@ -81,9 +81,29 @@ impl Device {
         format!("{} ({})", self.backend().description(), self.shared.choice)
     }
 
-    /// The float type of this device's activations and parameters.
+    /// The type of parameters, statistics, weight gradients, logits and losses.
     pub fn float(&self) -> DType {
         self.backend().float()
+    }
+
+    /// The type of activations and their gradients up to the pooling of whole pictures.
+    pub fn activation(&self) -> DType {
+        self.backend().activation()
+    }
+
+    /// Whether `op`, by the name under which it is profiled, takes activations of this type, or floats
+    /// where it has no activations.
+    ///
+    /// ```
+    /// # fn main() -> tensor_core::Result<()> {
+    /// use tensor_core::{DType, Device};
+    /// assert!(Device::cpu()?.supports("conv.forward", DType::F32));
+    /// assert!(!Device::cpu()?.supports("conv.forward", DType::Bf16));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn supports(&self, op: &str, dtype: DType) -> bool {
+        self.backend().supports(op, dtype)
     }
 
     /// The device's memory.

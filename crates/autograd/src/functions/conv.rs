@@ -19,9 +19,10 @@ pub fn conv(
     input: &Var,
 ) -> Result<Var> {
     let shape = ops::conv::shape(input.shape(), store.parameter(weight).shape, geometry)?;
-    let plan = ops::conv::plan(input.value().device(), &shape, ConvDirection::Forward);
+    let x = input.value();
+    let plan = ops::conv::plan(x.device(), &shape, x.dtype(), ConvDirection::Forward)?;
     let weights = store.prepared(weight, &plan, &shape, ConvDirection::Forward)?;
-    let output = ops::conv::forward_planned(&plan, &shape, input.value(), &weights)?;
+    let output = ops::conv::forward_planned(&plan, &shape, x, &weights)?;
     if !tape.records(store, &[input], &[weight]) {
         return Ok(Var::constant(output));
     }
@@ -50,9 +51,9 @@ impl SavedConv {
 
     pub(super) fn run(self, gradient: Tensor, backward: &mut Backward) -> Result<()> {
         let SavedConv { shape, weight, input } = self;
-        let device = gradient.device().clone();
+        let (device, dtype) = (gradient.device().clone(), gradient.dtype());
         if let Some(input) = input {
-            let plan = ops::conv::plan(&device, &shape, ConvDirection::WeightGradient);
+            let plan = ops::conv::plan(&device, &shape, dtype, ConvDirection::WeightGradient)?;
             backward.parameter_gradient(weight, |target| {
                 ops::conv::weight_gradient_into(&plan, &shape, &input, &gradient, target)
             })?;
@@ -61,7 +62,7 @@ impl SavedConv {
             return Ok(());
         }
         let direction = ConvDirection::InputGradient;
-        let plan = ops::conv::plan(&device, &shape, direction);
+        let plan = ops::conv::plan(&device, &shape, dtype, direction)?;
         let weights = backward.store().prepared(weight, &plan, &shape, direction)?;
         let dims = [shape.n, shape.h, shape.w, shape.c];
         backward.input_gradient(0, dims.into(), |target| {

@@ -38,17 +38,16 @@ pub fn conv_norm(
 ) -> Result<Var> {
     let weight_shape = store.parameter(unit.weight).shape;
     let shape = ops::conv::shape(input.shape(), weight_shape, &unit.geometry)?;
-    let plan = ops::conv::plan(input.value().device(), &shape, ConvDirection::Forward);
+    let x = input.value();
+    let plan = ops::conv::plan(x.device(), &shape, x.dtype(), ConvDirection::Forward)?;
     let weights = store.prepared(unit.weight, &plan, &shape, ConvDirection::Forward)?;
     let (convolved, partials) = match mode {
         NormMode::Batch => {
             let (output, partials) =
-                ops::conv::forward_with_statistics(&plan, &shape, input.value(), &weights)?;
+                ops::conv::forward_with_statistics(&plan, &shape, x, &weights)?;
             (output, Some(partials))
         }
-        NormMode::Running => {
-            (ops::conv::forward_planned(&plan, &shape, input.value(), &weights)?, None)
-        }
+        NormMode::Running => (ops::conv::forward_planned(&plan, &shape, x, &weights)?, None),
     };
     let factors = norm::factors(tape, store, &unit.norm, &convolved, partials.as_ref())?;
     let output = ops::norm::apply(&convolved, &factors, addend.map(Var::value), relu)?;

@@ -36,10 +36,11 @@ struct Linear {
 impl Function for Linear {
     fn backward(self: Box<Self>, gradient: Tensor, backward: &mut Backward) -> Result<()> {
         let Linear { weight, bias, input } = *self;
-        let device = gradient.device().clone();
+        let (device, dtype) = (gradient.device().clone(), gradient.dtype());
         backward.parameter_gradient(weight, |target| {
             let product = shape(&gradient, &input, true, false)?;
-            multiply_into(&plan(&device, &product), &product, &gradient, &input, None, target)
+            let plan = plan(&device, &product, dtype)?;
+            multiply_into(&plan, &product, &gradient, &input, None, target)
         })?;
         backward.parameter_gradient(bias, |target| {
             let sums = reduce(Reduction::Sum, Axis::Rows, &gradient)?;
@@ -48,7 +49,8 @@ impl Function for Linear {
         let weights = backward.store().value(weight)?;
         backward.input_gradient(0, input.shape(), |target| {
             let product = shape(&gradient, &weights, false, false)?;
-            multiply_into(&plan(&device, &product), &product, &gradient, &weights, None, target)
+            let plan = plan(&device, &product, dtype)?;
+            multiply_into(&plan, &product, &gradient, &weights, None, target)
         })
     }
 }

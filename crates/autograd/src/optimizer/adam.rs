@@ -59,7 +59,7 @@ impl Optimizer for Adam {
         if let (Some((gradients, values)), Some((mean, square))) =
             (store.flat_buffers(), &mut self.moments)
         {
-            adam_step(&step, &segments, gradients, values, mean, square)?;
+            adam_step(&step, &segments, gradients, values, None, mean, square)?;
         }
         self.steps += 1;
         store.finish_step()?;

@@ -32,7 +32,7 @@ impl Optimizer for Sgd {
         let momentum = settings.momentum.unwrap_or(self.momentum);
         let step = SgdStep { momentum, decay: settings.decay, gradient_scale };
         if let Some((gradients, values)) = store.flat_buffers() {
-            sgd_step(&step, &segments, gradients, values, velocity)?;
+            sgd_step(&step, &segments, gradients, values, None, velocity)?;
         }
         store.finish_step()?;
         Ok(Outcome::Stepped)

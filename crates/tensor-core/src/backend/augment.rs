@@ -1,5 +1,5 @@
-//! Contract of `augment`: a ragged batch of decoded pictures becomes a normalised tensor in one
-//! sampling.
+//! Contract of `augment`: a ragged batch of decoded pictures becomes a normalised tensor of
+//! activations in one sampling.
 
 use crate::Result;
 use crate::memory::{Slice, SliceMut};

@@ -1,11 +1,14 @@
 //! Contract of two-dimensional convolution: NHWC pictures, KRSC weights.
+//!
+//! Input, output, their gradients and prepared weights are of the plan's type; weights as they are,
+//! their gradient, scale, shift, partial statistics and workspaces are floats.
 
 use std::fmt;
 
 use super::Plan;
 use super::norm::NormShape;
-use crate::Result;
 use crate::memory::{Destination, Slice, SliceMut};
+use crate::{DType, Result};
 
 /// Everything about a convolution but its numbers.
 ///
@@ -86,9 +89,9 @@ impl ConvShape {
         2 * (self.output_len() * self.r * self.s * self.group_c()) as u64
     }
 
-    /// Bytes of input, weights and output at `element` bytes each.
-    pub fn bytes(&self, element: usize) -> u64 {
-        ((self.input_len() + self.weight_len() + self.output_len()) * element) as u64
+    /// Bytes of input, weights and output of this type.
+    pub fn bytes(&self, dtype: DType) -> u64 {
+        ((self.input_len() + self.weight_len() + self.output_len()) * dtype.size()) as u64
     }
 }
 
@@ -133,22 +136,24 @@ pub enum ConvOutput<'a> {
     /// The output alone.
     Plain(SliceMut<'a>),
     /// The output and its partial statistics, in the layout of
-    /// [`NormKernels::norm_statistics`](super::NormKernels::norm_statistics); only for a plan that
-    /// says `fuses_statistics`.
+    /// [`NormKernels::norm_statistics`](super::NormKernels::norm_statistics) but in parts of as many
+    /// rows as the plan's `fuses_statistics` says.
     WithStatistics {
         /// The output.
         output: SliceMut<'a>,
-        /// The partial statistics of `shape.output_norm()`.
+        /// The partial statistics of `shape.output_norm()`, part after part of its rows.
         partials: SliceMut<'a>,
     },
 }
 
 /// Convolution. Weights come prepared wherever the plan's `prepared` is not 0.
 pub trait ConvKernels {
-    /// Every legal plan for this shape and direction, the best first; never empty.
-    fn conv_plans(&self, shape: &ConvShape, direction: ConvDirection) -> Vec<Plan>;
+    /// Every legal plan for this shape, type of activations and direction, the best first; never
+    /// empty for a type that the backend supports.
+    fn conv_plans(&self, shape: &ConvShape, dtype: DType, direction: ConvDirection) -> Vec<Plan>;
 
-    /// Brings `[k, r, s, c / groups]` weights into the layout that `plan` reads.
+    /// Brings `[k, r, s, c / groups]` float weights into the layout and type that `plan` reads, unless
+    /// that is a mere cast (`reads_twin`).
     fn conv_prepare(
         &self,
         plan: &Plan,

@@ -1,4 +1,4 @@
-//! Contract of dropout: a mask that is never stored, because its numbers can be made again.
+//! Contract of dropout of floats: a mask that is never stored, because its numbers can be made again.
 
 use crate::Result;
 use crate::memory::{Destination, Slice};

@@ -1,4 +1,4 @@
-//! Contract of the losses: one value a sample, and the gradient of the logits.
+//! Contract of the losses: one value a sample, and the gradient of the logits; all floats.
 
 use crate::Result;
 use crate::memory::{Destination, Slice, SliceMut};

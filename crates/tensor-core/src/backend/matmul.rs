@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::Plan;
-use crate::Result;
 use crate::memory::{Destination, Slice, SliceMut};
+use crate::{DType, Result};
 
 /// `[m, k] x [k, n] -> [m, n]`; a transposed side is stored as `[k, m]` or `[n, k]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,9 +27,9 @@ impl MatmulShape {
         2 * (self.m * self.n * self.k) as u64
     }
 
-    /// Bytes of the three matrices at `element` bytes each.
-    pub fn bytes(&self, element: usize) -> u64 {
-        ((self.m * self.k + self.k * self.n + self.m * self.n) * element) as u64
+    /// Bytes of the three matrices of this type.
+    pub fn bytes(&self, dtype: DType) -> u64 {
+        ((self.m * self.k + self.k * self.n + self.m * self.n) * dtype.size()) as u64
     }
 }
 
@@ -43,11 +43,12 @@ impl fmt::Display for MatmulShape {
 
 /// Matrix multiplication.
 pub trait MatmulKernels {
-    /// Every legal plan for this shape, the best first; never empty. `prepared` is 0: both sides are
-    /// read as they are.
-    fn matmul_plans(&self, shape: &MatmulShape) -> Vec<Plan>;
+    /// Every legal plan for this shape and type of matrices, the best first; never empty for a type
+    /// that the backend supports. `prepared` is 0: both sides are read as they are.
+    fn matmul_plans(&self, shape: &MatmulShape, dtype: DType) -> Vec<Plan>;
 
-    /// `left x right`, plus `bias` (`[n]`, added to each row) if there is one.
+    /// `left x right`, plus `bias` (`[n]` floats, added to each row) if there is one. The three
+    /// matrices are of the plan's type.
     fn matmul(
         &self,
         plan: &Plan,

@@ -18,6 +18,7 @@ mod plan;
 pub mod pointwise;
 pub mod pool;
 pub mod reduce;
+mod support;
 
 pub use augment::AugmentKernels;
 pub use conv::ConvKernels;
@@ -30,6 +31,7 @@ pub use plan::Plan;
 pub use pointwise::PointwiseKernels;
 pub use pool::PoolKernels;
 pub use reduce::ReduceKernels;
+pub use support::{OPS, Operands};
 
 use crate::DType;
 use crate::memory::MemoryPool;
@@ -58,6 +60,16 @@ pub trait Backend:
     /// The memory that this backend's slices lie in.
     fn pool(&self) -> &MemoryPool;
 
-    /// The float type that this backend computes with.
+    /// The float type of parameters, batch-norm state, weight gradients, logits, losses and workspaces.
     fn float(&self) -> DType;
+
+    /// The type of activations and their gradients, from the batch up to the pooling of whole pictures:
+    /// [`float`](Self::float), or `Bf16`.
+    fn activation(&self) -> DType;
+
+    /// Whether `op` (a name of [`OPS`]) takes activations, or floats where it has no activations, of
+    /// this type. What is not supported is [`Error::Unsupported`](crate::Error::Unsupported) in `ops/`.
+    fn supports(&self, op: &str, dtype: DType) -> bool {
+        support::takes(op, dtype, self.float(), self.activation())
+    }
 }

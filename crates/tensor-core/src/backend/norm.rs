@@ -4,6 +4,9 @@
 //! (divided by the count) where they normalise and unbiased (divided by `max(count - 1, 1)`: a single
 //! row has a variance of 0) where they are kept as running values.
 //! Source: Ioffe and Szegedy 2015; PyTorch's `batch_norm`.
+//!
+//! Input, output, addend and their gradients are activations, or floats in a head: one type in a call.
+//! Everything else is float.
 
 use crate::Result;
 use crate::memory::{Destination, Slice, SliceMut};
@@ -43,7 +46,12 @@ impl NormShape {
 
     /// How many parts there are.
     pub fn parts(&self) -> usize {
-        self.rows.div_ceil(self.part_rows())
+        self.parts_of(self.part_rows())
+    }
+
+    /// How many parts of `part_rows` rows there are.
+    pub fn parts_of(&self, part_rows: usize) -> usize {
+        self.rows.div_ceil(part_rows)
     }
 
     /// Elements of the partial statistics: `[parts, 3, channels]` of count, mean and M2 (the sum of
@@ -57,7 +65,7 @@ impl NormShape {
 pub enum NormStatistics<'a> {
     /// The batch itself: its partial statistics; the new running values are written beside.
     Batch {
-        /// `[parts, 3, channels]`.
+        /// `[parts, 3, channels]`, of any number of parts.
         partials: Slice<'a>,
         /// `[channels]` running mean before this batch.
         running_mean: Slice<'a>,
@@ -112,7 +120,9 @@ pub trait NormKernels {
     /// Part 1: count, mean and M2 of each part of the rows.
     fn norm_statistics(&self, shape: &NormShape, input: Slice, partials: SliceMut) -> Result<()>;
 
-    /// Part 2: joins the parts (Chan et al. 1979) and makes scale and shift.
+    /// Part 2: joins the parts (Chan et al. 1979) in order and makes scale and shift. There are
+    /// `partials.len() / (3 * channels)` parts: a convolution that took the statistics may have cut
+    /// the rows otherwise than `shape` does.
     fn norm_finalise(
         &self,
         shape: &NormShape,

@@ -1,4 +1,5 @@
-//! Contract of optimiser steps over ranges of the flat parameter buffer.
+//! Contract of optimiser steps over ranges of the flat parameter buffer. Gradients, values and state
+//! are floats; a backend whose activations are `Bf16` has a flat twin of the values in that type.
 
 use std::ops::Range;
 
@@ -54,7 +55,8 @@ pub struct AdamStep {
     pub gradient_scale: f32,
 }
 
-/// Optimiser steps. Buffers are the whole flat ones; only the segments are read or written.
+/// Optimiser steps. Buffers are the whole flat ones; only the segments are read or written. `twin`,
+/// where there is one, gets the new values rounded to its type, in the same pass.
 pub trait OptimizerKernels {
     /// One step of [`SgdStep`].
     fn sgd_step(
@@ -63,6 +65,7 @@ pub trait OptimizerKernels {
         segments: &[Segment],
         gradients: Slice,
         values: SliceMut,
+        twin: Option<SliceMut>,
         velocity: SliceMut,
     ) -> Result<()>;
 
@@ -73,6 +76,7 @@ pub trait OptimizerKernels {
         segments: &[Segment],
         gradients: Slice,
         values: SliceMut,
+        twin: Option<SliceMut>,
         mean: SliceMut,
         mean_square: SliceMut,
     ) -> Result<()>;

@@ -1,4 +1,5 @@
-//! Contract of element-by-element functions.
+//! Contract of element-by-element functions: of floats or of activations, one type in a call; only
+//! [`cast`](PointwiseKernels::cast) has two.
 
 use crate::Result;
 use crate::memory::{Destination, Slice, SliceMut};
@@ -66,4 +67,8 @@ pub trait PointwiseKernels {
         right: Slice,
         output: Destination,
     ) -> Result<()>;
+
+    /// The elements in another type: `F32` to `Bf16`, rounded to the nearest and to even between two,
+    /// or back. Called only on a backend whose activations are not its floats.
+    fn cast(&self, input: Slice, output: SliceMut) -> Result<()>;
 }

@@ -1,4 +1,7 @@
 //! Contract of pooling: windows of any size, and whole pictures.
+//!
+//! Windows read and write activations. Whole pictures are the border behind which everything is
+//! float: activations in, floats out, and back.
 
 use crate::Result;
 use crate::memory::{Destination, Slice, SliceMut};
@@ -92,7 +95,7 @@ pub trait PoolKernels {
         input_gradient: Destination,
     ) -> Result<()>;
 
-    /// Means and maxima of whole pictures; a not-a-number wins.
+    /// Float means and maxima of whole pictures of activations; a not-a-number wins.
     fn global_pool(
         &self,
         kind: GlobalPool,
@@ -101,7 +104,7 @@ pub trait PoolKernels {
         output: SliceMut,
     ) -> Result<()>;
 
-    /// `[n, pixels, c]`: a mean's gradient goes to all pixels alike, a maximum's to the first; where
+    /// `[n, pixels, c]` activations from `[n, columns]` floats: a mean's gradient goes to all pixels alike, a maximum's to the first; where
     /// that of a not-a-number goes is not specified.
     fn global_pool_gradient(
         &self,

@@ -1,4 +1,4 @@
-//! Contract of sums and means over one side of a matrix.
+//! Contract of sums and means over one side of a matrix of floats.
 
 use crate::Result;
 use crate::memory::{Slice, SliceMut};

@@ -9,11 +9,11 @@ use super::Cpu;
 use super::gemm::{
     Grid, Kernels, OuterProduct, PanelSource, RowProduct, Window, outer_workspace, panels_len,
 };
-use crate::Result;
 use crate::backend::Plan;
 use crate::backend::matmul::{MatmulKernels, MatmulShape};
 use crate::backend::norm::NormShape;
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
+use crate::{DType, Result};
 
 const ROW_PRODUCT: &str = "row_product";
 const OUTER_PRODUCT: &str = "outer_product";
@@ -26,7 +26,7 @@ fn is_outer(shape: &MatmulShape) -> bool {
 }
 
 impl MatmulKernels for Cpu {
-    fn matmul_plans(&self, shape: &MatmulShape) -> Vec<Plan> {
+    fn matmul_plans(&self, shape: &MatmulShape, dtype: DType) -> Vec<Plan> {
         let kernels = Kernels::of(self.instruction_set);
         let (variant, workspace) = if is_outer(shape) {
             (OUTER_PRODUCT, outer_workspace(kernels, shape.k, shape.m, shape.n, 1))
@@ -36,12 +36,14 @@ impl MatmulKernels for Cpu {
         };
         vec![Plan {
             variant,
+            dtype,
             workspace,
             prepared: 0,
+            reads_twin: false,
             fuses_input: false,
-            fuses_statistics: false,
+            fuses_statistics: None,
             flops: shape.flops(),
-            bytes: shape.bytes(size_of::<f32>()),
+            bytes: shape.bytes(dtype),
         }]
     }
 
@@ -206,7 +208,7 @@ mod tests {
             }
             *expected += if with_bias { bias[column] } else { 0.0 };
         }
-        let plan = &cpu.matmul_plans(&shape)[0];
+        let plan = &cpu.matmul_plans(&shape, DType::F32)[0];
         let mut workspace = vec![f32::NAN; plan.workspace];
         let (workspace, bias) = (slice_mut(&mut workspace), with_bias.then(|| slice(&bias)));
         let destination = Destination { slice: slice_mut(&mut product), mode };

@@ -81,4 +81,8 @@ impl Backend for Cpu {
     fn float(&self) -> DType {
         DType::F32
     }
+
+    fn activation(&self) -> DType {
+        DType::F32
+    }
 }

@@ -22,7 +22,7 @@ pub fn augment(
     check_pictures(OP, shape, pictures, bytes.shape().elements())?;
     let device = bytes.device();
     let dims = [shape.n, shape.height, shape.width, 3];
-    let mut output = Tensor::uninitialised(device, dims, device.float())?;
+    let mut output = Tensor::uninitialised(device, dims, device.activation())?;
     let elements = output.shape().elements();
     let traffic = (bytes.shape().elements() + elements * output.dtype().size()) as u64;
     device.run(OP, Work { flops: 20 * elements as u64, bytes: traffic }, |backend| {

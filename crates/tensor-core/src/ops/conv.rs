@@ -6,7 +6,11 @@ use crate::backend::{Backend, Plan};
 use crate::error::check_shape;
 use crate::memory::Destination;
 use crate::profile::Work;
-use crate::{Device, Result, Shape, Tensor, ops};
+use crate::{DType, Device, Result, Shape, Tensor, ops};
+
+const FORWARD: &str = "conv.forward";
+const INPUT_GRADIENT: &str = "conv.input_gradient";
+const WEIGHT_GRADIENT: &str = "conv.weight_gradient";
 
 /// Step, border and groups of a convolution.
 ///
@@ -78,9 +82,23 @@ pub fn shape(input: Shape, weights: Shape, geometry: &ConvGeometry) -> Result<Co
     Ok(ConvShape { n, h, w, c, k, r, s, stride, padding, groups })
 }
 
-/// The best plan for this shape and direction.
-pub fn plan(device: &Device, shape: &ConvShape, direction: ConvDirection) -> Plan {
-    super::best(device.backend().conv_plans(shape, direction))
+/// The best plan for this shape, type of activations and direction.
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) if the device has no activations of this type.
+pub fn plan(
+    device: &Device,
+    shape: &ConvShape,
+    dtype: DType,
+    direction: ConvDirection,
+) -> Result<Plan> {
+    let op = match direction {
+        ConvDirection::Forward => FORWARD,
+        ConvDirection::InputGradient => INPUT_GRADIENT,
+        ConvDirection::WeightGradient => WEIGHT_GRADIENT,
+    };
+    check::supported(op, device, dtype)?;
+    Ok(super::best(device.backend().conv_plans(shape, dtype, direction)))
 }
 
 /// Weights in the layout that `plan` reads; the weights themselves if it reads them as they are.
@@ -99,9 +117,13 @@ pub fn prepare(
     if plan.prepared == 0 {
         return Ok(weights.clone());
     }
+    if plan.reads_twin {
+        return ops::pointwise::cast(weights, plan.dtype);
+    }
     let device = weights.device();
-    let mut prepared = Tensor::uninitialised(device, [plan.prepared], weights.dtype())?;
-    let bytes = ((shape.weight_len() + plan.prepared) * weights.dtype().size()) as u64;
+    let mut prepared = Tensor::uninitialised(device, [plan.prepared], plan.dtype)?;
+    let read = shape.weight_len() * weights.dtype().size();
+    let bytes = (read + plan.prepared * plan.dtype.size()) as u64;
     device.run(OP, Work { flops: 0, bytes }, |backend| {
         let target = prepared.as_slice_mut();
         backend.conv_prepare(plan, shape, direction, weights.as_slice(), target)
@@ -127,7 +149,7 @@ pub fn prepare(
 /// ```
 pub fn forward(input: &Tensor, weights: &Tensor, geometry: &ConvGeometry) -> Result<Tensor> {
     let shape = shape(input.shape(), weights.shape(), geometry)?;
-    let plan = plan(input.device(), &shape, ConvDirection::Forward);
+    let plan = plan(input.device(), &shape, input.dtype(), ConvDirection::Forward)?;
     let weights = prepare(&plan, &shape, ConvDirection::Forward, weights)?;
     forward_planned(&plan, &shape, input, &weights)
 }
@@ -163,15 +185,15 @@ pub fn forward_with_statistics(
     input: &Tensor,
     prepared: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    if !plan.fuses_statistics {
+    let Some(part_rows) = plan.fuses_statistics else {
         let output = forward_planned(plan, shape, input, prepared)?;
         let partials = ops::norm::statistics(&output)?;
         return Ok((output, partials));
-    }
+    };
     let mut output = output_tensor(shape, input)?;
-    let norm = shape.output_norm();
-    let partials_shape = [norm.parts(), 3, norm.channels];
-    let mut partials = Tensor::uninitialised(input.device(), partials_shape, input.dtype())?;
+    let partials_shape = [shape.output_norm().parts_of(part_rows), 3, shape.k];
+    let device = input.device();
+    let mut partials = Tensor::uninitialised(device, partials_shape, device.float())?;
     run_forward(plan, shape, input, prepared, |backend, workspace| {
         let output = ConvOutput::WithStatistics {
             output: output.as_slice_mut(),
@@ -196,12 +218,11 @@ fn run_forward(
     prepared: &Tensor,
     call: impl FnOnce(&dyn Backend, &mut Tensor) -> Result<()>,
 ) -> Result<()> {
-    const OP: &str = "conv.forward";
-    check::floats(OP, &[input, prepared])?;
-    check::shape(OP, "the input", input, [shape.n, shape.h, shape.w, shape.c])?;
-    check_prepared(OP, plan, shape, prepared)?;
+    check_planned(FORWARD, plan, &[input])?;
+    check::shape(FORWARD, "the input", input, [shape.n, shape.h, shape.w, shape.c])?;
+    check_prepared(FORWARD, plan, shape, input, prepared)?;
     let mut workspace = workspace(plan, input)?;
-    input.device().run(OP, work(plan), |backend| call(backend, &mut workspace))
+    input.device().run(FORWARD, work(plan), |backend| call(backend, &mut workspace))
 }
 
 /// The gradient of the `[n, h, w, c]` input from the `[n, p, q, k]` gradient of the output.
@@ -214,10 +235,11 @@ pub fn input_gradient(
     weights: &Tensor,
 ) -> Result<Tensor> {
     let device = output_gradient.device();
-    let plan = plan(device, shape, ConvDirection::InputGradient);
+    let dtype = output_gradient.dtype();
+    let plan = plan(device, shape, dtype, ConvDirection::InputGradient)?;
     let prepared = prepare(&plan, shape, ConvDirection::InputGradient, weights)?;
     let dims = [shape.n, shape.h, shape.w, shape.c];
-    let mut gradient = Tensor::uninitialised(device, dims, output_gradient.dtype())?;
+    let mut gradient = Tensor::uninitialised(device, dims, dtype)?;
     let target = Destination::write(gradient.as_slice_mut());
     input_gradient_into(&plan, shape, output_gradient, &prepared, target)?;
     Ok(gradient)
@@ -234,13 +256,13 @@ pub fn input_gradient_into(
     prepared: &Tensor,
     target: Destination,
 ) -> Result<()> {
-    const OP: &str = "conv.input_gradient";
-    check::floats(OP, &[output_gradient, prepared])?;
-    check::elements(OP, "the output's gradient", output_gradient, shape.output_len())?;
-    check_prepared(OP, plan, shape, prepared)?;
-    check::destination(OP, &target, shape.input_len(), output_gradient.dtype())?;
+    check_planned(INPUT_GRADIENT, plan, &[output_gradient])?;
+    let elements = shape.output_len();
+    check::elements(INPUT_GRADIENT, "the output's gradient", output_gradient, elements)?;
+    check_prepared(INPUT_GRADIENT, plan, shape, output_gradient, prepared)?;
+    check::destination(INPUT_GRADIENT, &target, shape.input_len(), plan.dtype)?;
     let mut workspace = workspace(plan, output_gradient)?;
-    output_gradient.device().run(OP, work(plan), |backend| {
+    output_gradient.device().run(INPUT_GRADIENT, work(plan), |backend| {
         let (gradient, weights) = (output_gradient.as_slice(), prepared.as_slice());
         let workspace = workspace.as_slice_mut();
         backend.conv_input_gradient(plan, shape, gradient, weights, workspace, target)
@@ -256,9 +278,10 @@ pub fn weight_gradient(
     input: &Tensor,
     output_gradient: &Tensor,
 ) -> Result<Tensor> {
-    let plan = plan(input.device(), shape, ConvDirection::WeightGradient);
+    let device = input.device();
+    let plan = plan(device, shape, input.dtype(), ConvDirection::WeightGradient)?;
     let dims = [shape.k, shape.r, shape.s, shape.group_c()];
-    let mut gradient = Tensor::uninitialised(input.device(), dims, input.dtype())?;
+    let mut gradient = Tensor::uninitialised(device, dims, device.float())?;
     let target = Destination::write(gradient.as_slice_mut());
     weight_gradient_into(&plan, shape, input, output_gradient, target)?;
     Ok(gradient)
@@ -275,31 +298,42 @@ pub fn weight_gradient_into(
     output_gradient: &Tensor,
     target: Destination,
 ) -> Result<()> {
-    const OP: &str = "conv.weight_gradient";
-    check::floats(OP, &[input, output_gradient])?;
-    check::elements(OP, "the input", input, shape.input_len())?;
-    check::elements(OP, "the output's gradient", output_gradient, shape.output_len())?;
-    check::destination(OP, &target, shape.weight_len(), input.dtype())?;
+    check_planned(WEIGHT_GRADIENT, plan, &[input, output_gradient])?;
+    check::elements(WEIGHT_GRADIENT, "the input", input, shape.input_len())?;
+    let elements = shape.output_len();
+    check::elements(WEIGHT_GRADIENT, "the output's gradient", output_gradient, elements)?;
+    check::destination(WEIGHT_GRADIENT, &target, shape.weight_len(), input.device().float())?;
     let mut workspace = workspace(plan, input)?;
-    input.device().run(OP, work(plan), |backend| {
+    input.device().run(WEIGHT_GRADIENT, work(plan), |backend| {
         let (input, gradient) = (input.as_slice(), output_gradient.as_slice());
         let workspace = workspace.as_slice_mut();
         backend.conv_weight_gradient(plan, shape, input, gradient, workspace, target)
     })
 }
 
+/// The activations are of the type that the plan was made for.
+fn check_planned(op: &'static str, plan: &Plan, activations: &[&Tensor]) -> Result<()> {
+    check::activations(op, activations)?;
+    check::dtype(op, activations[0], plan.dtype)
+}
+
 fn check_prepared(
     op: &'static str,
     plan: &Plan,
     shape: &ConvShape,
+    activations: &Tensor,
     prepared: &Tensor,
 ) -> Result<()> {
-    let expected = if plan.prepared == 0 { shape.weight_len() } else { plan.prepared };
+    let device = activations.device();
+    device.check_same(prepared.device(), op)?;
+    let as_they_are = plan.prepared == 0;
+    check::dtype(op, prepared, if as_they_are { device.float() } else { plan.dtype })?;
+    let expected = if as_they_are { shape.weight_len() } else { plan.prepared };
     check::elements(op, "the prepared weights", prepared, expected)
 }
 
 fn workspace(plan: &Plan, like: &Tensor) -> Result<Tensor> {
-    Tensor::uninitialised(like.device(), [plan.workspace], like.dtype())
+    Tensor::uninitialised(like.device(), [plan.workspace], like.device().float())
 }
 
 fn work(plan: &Plan) -> Work {

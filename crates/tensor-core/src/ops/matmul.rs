@@ -6,7 +6,9 @@ use crate::backend::matmul::MatmulShape;
 use crate::error::check_shape;
 use crate::memory::Destination;
 use crate::profile::Work;
-use crate::{Device, Result, Tensor};
+use crate::{DType, Device, Result, Tensor};
+
+const OP: &str = "matmul";
 
 /// The product's shape for two matrices, either of them stored transposed.
 ///
@@ -18,7 +20,6 @@ pub fn shape(
     transpose_left: bool,
     transpose_right: bool,
 ) -> Result<MatmulShape> {
-    const OP: &str = "matmul";
     check::rank(OP, "the left matrix", left.shape(), 2)?;
     check::rank(OP, "the right matrix", right.shape(), 2)?;
     let ordered = |tensor: &Tensor, transposed: bool| {
@@ -32,9 +33,13 @@ pub fn shape(
     Ok(MatmulShape { m, n, k, transpose_left, transpose_right })
 }
 
-/// The best plan for this shape.
-pub fn plan(device: &Device, shape: &MatmulShape) -> Plan {
-    super::best(device.backend().matmul_plans(shape))
+/// The best plan for this shape and type of matrices.
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) if the device does not multiply this type.
+pub fn plan(device: &Device, shape: &MatmulShape, dtype: DType) -> Result<Plan> {
+    check::supported(OP, device, dtype)?;
+    Ok(super::best(device.backend().matmul_plans(shape, dtype)))
 }
 
 /// `input [m, k] x weights [n, k] transposed + bias [n]`: a linear layer.
@@ -77,7 +82,7 @@ fn product(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let mut product = Tensor::uninitialised(left.device(), [shape.m, shape.n], left.dtype())?;
-    let plan = plan(left.device(), shape);
+    let plan = plan(left.device(), shape, left.dtype())?;
     multiply_into(&plan, shape, left, right, bias, Destination::write(product.as_slice_mut()))?;
     Ok(product)
 }
@@ -94,18 +99,20 @@ pub fn multiply_into(
     bias: Option<&Tensor>,
     target: Destination,
 ) -> Result<()> {
-    const OP: &str = "matmul";
-    check::floats(OP, &[left, right])?;
+    check::activations(OP, &[left, right])?;
+    check::dtype(OP, left, plan.dtype)?;
     check::elements(OP, "the left matrix", left, shape.m * shape.k)?;
     check::elements(OP, "the right matrix", right, shape.k * shape.n)?;
-    check::destination(OP, &target, shape.m * shape.n, left.dtype())?;
+    check::destination(OP, &target, shape.m * shape.n, plan.dtype)?;
     if let Some(bias) = bias {
-        check::floats(OP, &[left, bias])?;
+        left.device().check_same(bias.device(), OP)?;
+        check::floats(OP, &[bias])?;
         check::elements(OP, "the bias", bias, shape.n)?;
     }
-    let mut workspace = Tensor::uninitialised(left.device(), [plan.workspace], left.dtype())?;
+    let device = left.device();
+    let mut workspace = Tensor::uninitialised(device, [plan.workspace], device.float())?;
     let work = Work { flops: plan.flops, bytes: plan.bytes };
-    left.device().run(OP, work, |backend| {
+    device.run(OP, work, |backend| {
         let (left, right, bias) = (left.as_slice(), right.as_slice(), bias.map(Tensor::as_slice));
         backend.matmul(plan, shape, left, right, bias, workspace.as_slice_mut(), target)
     })

@@ -1,8 +1,10 @@
 //! Batch normalisation in five parts over `[..., c]` tensors: statistics, finalise, apply, and two
-//! backward parts. The formulas stand at [`crate::backend::norm`].
+//! backward parts. The formulas stand at [`crate::backend::norm`]. What is normalised may be
+//! activations or floats; vectors and statistics are floats.
 
 use super::check;
 use crate::backend::norm::{NormBackward, NormFactors, NormShape, NormStatistics};
+use crate::error::check_shape;
 use crate::memory::Destination;
 use crate::profile::Work;
 use crate::{Result, Tensor};
@@ -55,11 +57,11 @@ pub fn shape(input: &Tensor) -> NormShape {
 /// Wrong element type; out of memory.
 pub fn statistics(input: &Tensor) -> Result<Tensor> {
     const OP: &str = "norm.statistics";
-    check::floats(OP, &[input])?;
-    let shape = shape(input);
+    check::activations(OP, &[input])?;
+    let (shape, device) = (shape(input), input.device());
     let dims = [shape.parts(), 3, shape.channels];
-    let mut partials = Tensor::uninitialised(input.device(), dims, input.dtype())?;
-    input.device().run(OP, work(&shape, input, 1), |backend| {
+    let mut partials = Tensor::uninitialised(device, dims, device.float())?;
+    device.run(OP, work(&shape, input, 1), |backend| {
         backend.norm_statistics(&shape, input.as_slice(), partials.as_slice_mut())
     })?;
     Ok(partials)
@@ -80,7 +82,10 @@ pub fn finalise_batch(
 ) -> Result<(Factors, Running)> {
     const OP: &str = "norm.finalise";
     check::floats(OP, &[partials, gamma, beta, &running.mean, &running.var])?;
-    check::elements(OP, "the partial statistics", partials, shape.partials_len())?;
+    let found = partials.shape().elements();
+    check_shape(found > 0 && found.is_multiple_of(3 * shape.channels), OP, || {
+        format!("partial statistics {} for {} channels", partials.shape(), shape.channels)
+    })?;
     let vectors = [gamma, beta, &running.mean, &running.var];
     vectors.iter().try_for_each(|v| check::elements(OP, "a vector", v, shape.channels))?;
     let mut new = Running { mean: vector(gamma, shape)?, var: vector(gamma, shape)? };
@@ -153,10 +158,10 @@ pub fn apply(
 ) -> Result<Tensor> {
     const OP: &str = "norm.apply";
     let shape = shape(input);
-    check::floats(OP, &[input, &factors.scale, &factors.shift])?;
-    check::elements(OP, "the scale", &factors.scale, shape.channels)?;
+    check::activations(OP, &[input])?;
+    check_vectors(OP, input, &[&factors.scale, &factors.shift], shape.channels)?;
     if let Some(addend) = addend {
-        check::floats(OP, &[input, addend])?;
+        check::activations(OP, &[input, addend])?;
         check::shape(OP, "the addend", addend, input.shape())?;
     }
     let mut output = Tensor::uninitialised(input.device(), input.shape(), input.dtype())?;
@@ -185,11 +190,12 @@ pub struct Backward<'a> {
 impl Backward<'_> {
     fn check(&self, op: &'static str) -> Result<NormShape> {
         let shape = shape(self.input);
-        check::floats(op, &[self.input, self.output_gradient, &self.factors.mean])?;
+        check::activations(op, &[self.input, self.output_gradient])?;
         check::elements(op, "the output's gradient", self.output_gradient, shape.len())?;
-        check::elements(op, "the mean", &self.factors.mean, shape.channels)?;
+        let vectors = [&self.factors.mean, &self.factors.inv_std];
+        check_vectors(op, self.input, &vectors, shape.channels)?;
         if let Some(output) = self.relu_output {
-            check::floats(op, &[self.input, output])?;
+            check::activations(op, &[self.input, output])?;
             check::elements(op, "the output", output, shape.len())?;
         }
         Ok(shape)
@@ -213,10 +219,10 @@ impl Backward<'_> {
 pub fn backward_reduce(backward: &Backward) -> Result<Tensor> {
     const OP: &str = "norm.backward_reduce";
     let shape = backward.check(OP)?;
-    let (device, dtype) = (backward.input.device(), backward.input.dtype());
+    let device = backward.input.device();
     let parts = [shape.parts(), 2, shape.channels];
-    let mut workspace = Tensor::uninitialised(device, parts, dtype)?;
-    let mut sums = Tensor::uninitialised(device, [2, shape.channels], dtype)?;
+    let mut workspace = Tensor::uninitialised(device, parts, device.float())?;
+    let mut sums = Tensor::uninitialised(device, [2, shape.channels], device.float())?;
     let passes = 2 + usize::from(backward.relu_output.is_some());
     device.run(OP, work(&shape, backward.input, passes), |backend| {
         let (workspace, sums) = (workspace.as_slice_mut(), sums.as_slice_mut());
@@ -239,8 +245,7 @@ pub fn backward_apply_into(
 ) -> Result<()> {
     const OP: &str = "norm.backward_apply";
     let shape = backward.check(OP)?;
-    check::floats(OP, &[backward.input, gamma])?;
-    check::elements(OP, "gamma", gamma, shape.channels)?;
+    check_vectors(OP, backward.input, &[gamma], shape.channels)?;
     if let Some(sums) = sums {
         check::floats(OP, &[gamma, sums])?;
         check::elements(OP, "the sums", sums, 2 * shape.channels)?;
@@ -254,6 +259,20 @@ pub fn backward_apply_into(
         let (gamma, sums) = (gamma.as_slice(), sums.map(Tensor::as_slice));
         let slices = backward.slices();
         backend.norm_backward_apply(&shape, slices, gamma, sums, input_gradient, addend_gradient)
+    })
+}
+
+/// Each is `[channels]` floats on the device of `activations`.
+fn check_vectors(
+    op: &'static str,
+    activations: &Tensor,
+    vectors: &[&Tensor],
+    channels: usize,
+) -> Result<()> {
+    check::floats(op, vectors)?;
+    vectors.iter().try_for_each(|vector| {
+        activations.device().check_same(vector.device(), op)?;
+        check::elements(op, "a vector", vector, channels)
     })
 }
 

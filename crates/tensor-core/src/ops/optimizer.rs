@@ -8,26 +8,31 @@ use crate::{Error, Result, Tensor};
 
 pub use crate::backend::optimizer::{AdamStep, Decay, Segment, SgdStep};
 
-/// One step of stochastic gradient descent with momentum on the segments of flat buffers.
+/// One step of stochastic gradient descent with momentum on the segments of flat buffers. `twin`, on a
+/// device whose activations are not its floats, gets the new values in that type.
 ///
 /// # Errors
-/// [`Error::Argument`] if a segment reaches beyond the buffers.
+/// [`Error::Argument`] if a segment reaches beyond the buffers; [`Error::Unsupported`] if there is a
+/// twin but activations are floats here.
 ///
 /// # Panics
-/// If `values` or `velocity` share their memory: a fault of the caller's code.
+/// If a buffer to be written shares its memory: a fault of the caller's code.
 pub fn sgd_step(
     step: &SgdStep,
     segments: &[Segment],
     gradients: &Tensor,
     values: &mut Tensor,
+    twin: Option<&mut Tensor>,
     velocity: &mut Tensor,
 ) -> Result<()> {
     const OP: &str = "optimizer.sgd_step";
     check_buffers(OP, segments, &[gradients, values, velocity])?;
+    check_twin(OP, segments, values, twin.as_deref())?;
     let device = values.device().clone();
     device.run(OP, work(segments, values, 5), |backend| {
         let (values, velocity) = (values.as_slice_mut(), velocity.as_slice_mut());
-        backend.sgd_step(step, segments, gradients.as_slice(), values, velocity)
+        let twin = twin.map(Tensor::as_slice_mut);
+        backend.sgd_step(step, segments, gradients.as_slice(), values, twin, velocity)
     })
 }
 
@@ -43,16 +48,18 @@ pub fn adam_step(
     segments: &[Segment],
     gradients: &Tensor,
     values: &mut Tensor,
+    twin: Option<&mut Tensor>,
     mean: &mut Tensor,
     mean_square: &mut Tensor,
 ) -> Result<()> {
     const OP: &str = "optimizer.adam_step";
     check_buffers(OP, segments, &[gradients, values, mean, mean_square])?;
+    check_twin(OP, segments, values, twin.as_deref())?;
     let device = values.device().clone();
     device.run(OP, work(segments, values, 7), |backend| {
         let (values, mean) = (values.as_slice_mut(), mean.as_slice_mut());
-        let mean_square = mean_square.as_slice_mut();
-        backend.adam_step(step, segments, gradients.as_slice(), values, mean, mean_square)
+        let (twin, square) = (twin.map(Tensor::as_slice_mut), mean_square.as_slice_mut());
+        backend.adam_step(step, segments, gradients.as_slice(), values, twin, mean, square)
     })
 }
 
@@ -77,6 +84,23 @@ fn check_buffers(op: &'static str, segments: &[Segment], buffers: &[&Tensor]) ->
         segments.iter().try_for_each(|segment| check_range(op, &segment.range, buffer))?;
     }
     Ok(())
+}
+
+fn check_twin(
+    op: &'static str,
+    segments: &[Segment],
+    values: &Tensor,
+    twin: Option<&Tensor>,
+) -> Result<()> {
+    let Some(twin) = twin else { return Ok(()) };
+    let device = values.device();
+    device.check_same(twin.device(), op)?;
+    if device.activation() == device.float() {
+        let message = "activations are floats here: leave the twin of the values out".to_string();
+        return Err(Error::Unsupported { op, device: device.name().to_string(), message });
+    }
+    check::dtype(op, twin, device.activation())?;
+    segments.iter().try_for_each(|segment| check_range(op, &segment.range, twin))
 }
 
 fn check_range(op: &'static str, range: &Range<usize>, buffer: &Tensor) -> Result<()> {

@@ -1,10 +1,10 @@
-//! Functions of one or two elements at a time.
+//! Functions of one or two elements at a time, of activations or floats, and the cast between them.
 
 use super::check;
 use crate::error::check_shape;
 use crate::memory::Destination;
 use crate::profile::Work;
-use crate::{Result, Tensor};
+use crate::{DType, Result, Tensor};
 
 pub use crate::backend::pointwise::{Binary, Unary};
 
@@ -24,7 +24,7 @@ pub use crate::backend::pointwise::{Binary, Unary};
 /// ```
 pub fn unary(function: Unary, input: &Tensor) -> Result<Tensor> {
     const OP: &str = "pointwise.unary";
-    check::floats(OP, &[input])?;
+    check::activations(OP, &[input])?;
     let mut output = Tensor::uninitialised(input.device(), input.shape(), input.dtype())?;
     input.device().run(OP, work(input, 2), |backend| {
         backend.unary(function, input.as_slice(), output.as_slice_mut())
@@ -43,7 +43,7 @@ pub fn unary_gradient_into(
     target: Destination,
 ) -> Result<()> {
     const OP: &str = "pointwise.unary_gradient";
-    check::floats(OP, &[input, output_gradient])?;
+    check::activations(OP, &[input, output_gradient])?;
     let elements = input.shape().elements();
     check::elements(OP, "the output's gradient", output_gradient, elements)?;
     check::destination(OP, &target, elements, input.dtype())?;
@@ -74,7 +74,7 @@ pub fn binary_into(
     target: Destination,
 ) -> Result<()> {
     const OP: &str = "pointwise.binary";
-    check::floats(OP, &[left, right])?;
+    check::activations(OP, &[left, right])?;
     let (long, short) = (left.shape().elements(), right.shape().elements());
     check_shape(short > 0 && long.is_multiple_of(short), OP, || {
         format!("{} cannot be repeated along {}", right.shape(), left.shape())
@@ -90,8 +90,30 @@ pub fn binary_into(
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) if the lengths differ.
 pub fn copy_into(input: &Tensor, target: Destination) -> Result<()> {
-    let zero = Tensor::full(input.device(), [1], 0.0)?;
-    binary_into(Binary::Add, input, &zero, target)
+    // The gradient of the identity: no constant has to be brought to the device.
+    unary_gradient_into(Unary::Affine { scale: 1.0, shift: 0.0 }, input, input, target)
+}
+
+/// The elements as `dtype`, one of the device's two float types; the tensor itself if it is of that
+/// type already. `Bf16` rounds to the nearest, to even between two.
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) if the device lacks either type; out of memory.
+pub fn cast(input: &Tensor, dtype: DType) -> Result<Tensor> {
+    const OP: &str = "pointwise.cast";
+    let device = input.device();
+    check::activations(OP, &[input])?;
+    check::supported(OP, device, dtype)?;
+    if input.dtype() == dtype {
+        return Ok(input.clone());
+    }
+    let mut output = Tensor::uninitialised(device, input.shape(), dtype)?;
+    let elements = input.shape().elements();
+    let bytes = (elements * (input.dtype().size() + dtype.size())) as u64;
+    device.run(OP, Work { flops: elements as u64, bytes }, |backend| {
+        backend.cast(input.as_slice(), output.as_slice_mut())
+    })?;
+    Ok(output)
 }
 
 fn work(tensor: &Tensor, passes: usize) -> Work {

@@ -1,4 +1,5 @@
-//! Pooling: maxima over windows, means and maxima over whole pictures.
+//! Pooling: maxima over windows, means and maxima over whole pictures. Behind whole pictures
+//! everything is float.
 
 use super::check;
 use crate::backend::pool::{GlobalPool, GlobalPoolShape, MaxPoolShape};
@@ -38,7 +39,7 @@ pub fn max_pool_shape(
 /// [`Error::Shape`](crate::Error::Shape) if the input is not that of `shape`; out of memory.
 pub fn max_pool(shape: &MaxPoolShape, input: &Tensor) -> Result<Tensor> {
     const OP: &str = "max_pool";
-    check::floats(OP, &[input])?;
+    check::activations(OP, &[input])?;
     check::shape(OP, "the input", input, [shape.n, shape.h, shape.w, shape.c])?;
     let dims = [shape.n, shape.p(), shape.q(), shape.c];
     let mut output = Tensor::uninitialised(input.device(), dims, input.dtype())?;
@@ -59,7 +60,7 @@ pub fn max_pool_gradient_into(
     target: Destination,
 ) -> Result<()> {
     const OP: &str = "max_pool.gradient";
-    check::floats(OP, &[input, output_gradient])?;
+    check::activations(OP, &[input, output_gradient])?;
     check::elements(OP, "the input", input, shape.input_len())?;
     check::elements(OP, "the output's gradient", output_gradient, shape.output_len())?;
     check::destination(OP, &target, shape.input_len(), input.dtype())?;
@@ -80,23 +81,24 @@ pub fn global_pool_shape(input: Shape) -> Result<GlobalPoolShape> {
     Ok(GlobalPoolShape { n, pixels: h * w, c })
 }
 
-/// One number a channel and picture, or two: `[n, columns]`.
+/// One float a channel and picture, or two: `[n, columns]`.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) if the input has no pixels; out of memory.
 pub fn global_pool(kind: GlobalPool, input: &Tensor) -> Result<Tensor> {
     const OP: &str = "global_pool";
-    check::floats(OP, &[input])?;
+    check::activations(OP, &[input])?;
     let shape = global_pool_shape(input.shape())?;
     let dims = [shape.n, kind.columns(shape.c)];
-    let mut output = Tensor::uninitialised(input.device(), dims, input.dtype())?;
-    input.device().run(OP, work(input, output.shape().elements()), |backend| {
+    let device = input.device();
+    let mut output = Tensor::uninitialised(device, dims, device.float())?;
+    device.run(OP, work(input, output.shape().elements()), |backend| {
         backend.global_pool(kind, &shape, input.as_slice(), output.as_slice_mut())
     })?;
     Ok(output)
 }
 
-/// The gradient of [`global_pool`]'s input, into a destination.
+/// The gradient of [`global_pool`]'s input, in the input's type, from floats, into a destination.
 ///
 /// # Errors
 /// As [`global_pool`].
@@ -107,7 +109,9 @@ pub fn global_pool_gradient_into(
     target: Destination,
 ) -> Result<()> {
     const OP: &str = "global_pool.gradient";
-    check::floats(OP, &[input, output_gradient])?;
+    check::activations(OP, &[input])?;
+    check::floats(OP, &[output_gradient])?;
+    input.device().check_same(output_gradient.device(), OP)?;
     let shape = global_pool_shape(input.shape())?;
     let columns = kind.columns(shape.c);
     check::shape(OP, "the output's gradient", output_gradient, [shape.n, columns])?;

@@ -14,15 +14,17 @@ struct Product {
 }
 
 impl ConvKernels for Reference {
-    fn conv_plans(&self, shape: &ConvShape, _direction: ConvDirection) -> Vec<Plan> {
+    fn conv_plans(&self, shape: &ConvShape, dtype: DType, _direction: ConvDirection) -> Vec<Plan> {
         vec![Plan {
             variant: "reference",
+            dtype,
             workspace: 0,
             prepared: 0,
+            reads_twin: false,
             fuses_input: false,
-            fuses_statistics: false,
+            fuses_statistics: None,
             flops: shape.flops(),
-            bytes: shape.bytes(DType::F64.size()),
+            bytes: shape.bytes(dtype),
         }]
     }
 

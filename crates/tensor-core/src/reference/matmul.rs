@@ -7,15 +7,17 @@ use crate::memory::{Destination, Slice, SliceMut};
 use crate::{DType, Result};
 
 impl MatmulKernels for Reference {
-    fn matmul_plans(&self, shape: &MatmulShape) -> Vec<Plan> {
+    fn matmul_plans(&self, shape: &MatmulShape, dtype: DType) -> Vec<Plan> {
         vec![Plan {
             variant: "reference",
+            dtype,
             workspace: 0,
             prepared: 0,
+            reads_twin: false,
             fuses_input: false,
-            fuses_statistics: false,
+            fuses_statistics: None,
             flops: shape.flops(),
-            bytes: shape.bytes(DType::F64.size()),
+            bytes: shape.bytes(dtype),
         }]
     }
 

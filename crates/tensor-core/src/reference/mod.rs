@@ -50,6 +50,10 @@ impl Backend for Reference {
     fn float(&self) -> DType {
         DType::F64
     }
+
+    fn activation(&self) -> DType {
+        DType::F64
+    }
 }
 
 /// Puts a result where it is wanted, or adds it to what lies there.

@@ -47,7 +47,7 @@ impl NormKernels for Reference {
                 momentum,
             } => {
                 let rows = shape.rows as f64;
-                let (means, m2) = join_parts(shape, partials.host());
+                let (means, m2) = join_parts(shape.channels, partials.host());
                 let blend = |old: f64, new: f64| (1.0 - momentum) * old + momentum * new;
                 let (running_mean, running_var) = (running_mean.host(), running_var.host());
                 let (new_mean, new_var) = (new_mean.host::<f64>(), new_var.host::<f64>());
@@ -146,12 +146,12 @@ impl NormKernels for Reference {
 }
 
 /// Mean and M2 of all rows from those of the parts. Source: Chan, Golub and LeVeque 1979.
-fn join_parts(shape: &NormShape, partials: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let channels = shape.channels;
+fn join_parts(channels: usize, partials: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let parts = partials.len() / (3 * channels);
     let (mut means, mut m2) = (vec![0.0; channels], vec![0.0; channels]);
     for c in 0..channels {
         let mut count = 0.0;
-        for part in 0..shape.parts() {
+        for part in 0..parts {
             let part_count = partials[(part * 3) * channels + c];
             let distance = partials[(part * 3 + 1) * channels + c] - means[c];
             let total = count + part_count;

@@ -1,4 +1,4 @@
-//! Optimiser steps, parameter by parameter.
+//! Optimiser steps, parameter by parameter; no twin of the values, because activations are f64 too.
 
 use std::ops::Range;
 
@@ -14,6 +14,7 @@ impl OptimizerKernels for Reference {
         segments: &[Segment],
         gradients: Slice,
         values: SliceMut,
+        _twin: Option<SliceMut>,
         velocity: SliceMut,
     ) -> Result<()> {
         let gradients = gradients.host::<f64>();
@@ -35,6 +36,7 @@ impl OptimizerKernels for Reference {
         segments: &[Segment],
         gradients: Slice,
         values: SliceMut,
+        _twin: Option<SliceMut>,
         mean: SliceMut,
         mean_square: SliceMut,
     ) -> Result<()> {

@@ -49,6 +49,10 @@ impl PointwiseKernels for Reference {
         store(output, &result);
         Ok(())
     }
+
+    fn cast(&self, _input: Slice, _output: SliceMut) -> Result<()> {
+        unreachable!("floats and activations are of one type here")
+    }
 }
 
 fn value(function: Unary, x: f64) -> f64 {

@@ -15,11 +15,11 @@ mod tests;
 use super::Cpu;
 use super::gemm::{FinishPart, Kernels, RowProduct, SharedTarget, Window};
 use super::norm::part_statistics;
-use crate::Result;
 use crate::backend::Plan;
 use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
 use crate::backend::norm::NormShape;
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
+use crate::{DType, Result};
 use term::{Slices, Term};
 
 const IMPLICIT: &str = "implicit";
@@ -29,7 +29,7 @@ const PADDED_ROWS: &str = "padded_rows";
 const FEW_CHANNELS: usize = 4;
 
 impl ConvKernels for Cpu {
-    fn conv_plans(&self, shape: &ConvShape, direction: ConvDirection) -> Vec<Plan> {
+    fn conv_plans(&self, shape: &ConvShape, dtype: DType, direction: ConvDirection) -> Vec<Plan> {
         let kernels = Kernels::of(self.instruction_set);
         let plan = |variant| {
             let terms = match direction {
@@ -44,15 +44,18 @@ impl ConvKernels for Cpu {
                 _ if variant == PADDED_ROWS => padded::len(shape),
                 _ => terms.iter().map(Term::depth).max().unwrap_or(0),
             };
+            let fuses = direction == ConvDirection::Forward && Slices::new(shape).count == 1;
+            let fuses_statistics = fuses.then(|| shape.output_norm().part_rows());
             Plan {
                 variant,
+                dtype,
                 workspace,
                 prepared: terms.iter().map(|term| term.panels_len(kernels)).sum(),
+                reads_twin: false,
                 fuses_input: false,
-                fuses_statistics: direction == ConvDirection::Forward
-                    && Slices::new(shape).count == 1,
+                fuses_statistics,
                 flops: shape.flops(),
-                bytes: shape.bytes(size_of::<f32>()),
+                bytes: shape.bytes(dtype),
             }
         };
         let few = shape.c <= FEW_CHANNELS;

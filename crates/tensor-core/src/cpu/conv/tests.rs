@@ -193,7 +193,7 @@ fn check(cpu: &Cpu, case: &Case, instruction_set: InstructionSet) {
         ConvDirection::Forward => &[WriteMode::Write][..],
         _ => &[WriteMode::Write, WriteMode::Accumulate],
     };
-    for plan in cpu.conv_plans(&case.shape, case.direction) {
+    for plan in cpu.conv_plans(&case.shape, DType::F32, case.direction) {
         for &mode in modes {
             let found = case.run(cpu, &plan, mode);
             for (index, (found, [sum, magnitude])) in found.iter().zip(&expected).enumerate() {
@@ -221,7 +221,7 @@ fn the_number_of_threads_changes_no_bit() {
     for direction in DIRECTIONS {
         let case = Case::new(shape, direction);
         let one = cpu(InstructionSet::best(), 1);
-        for plan in one.conv_plans(&shape, direction) {
+        for plan in one.conv_plans(&shape, DType::F32, direction) {
             let expected = case.run(&one, &plan, WriteMode::Write);
             for threads in [2, 4] {
                 let cpu = cpu(InstructionSet::best(), threads);
@@ -241,8 +241,8 @@ fn fused_statistics_have_the_bits_of_separate_ones() {
         for shape in shapes {
             let case = Case::new(shape, ConvDirection::Forward);
             let norm = shape.output_norm();
-            for plan in cpu.conv_plans(&shape, ConvDirection::Forward) {
-                assert!(plan.fuses_statistics, "{}", plan.variant);
+            for plan in cpu.conv_plans(&shape, DType::F32, ConvDirection::Forward) {
+                assert!(plan.fuses_statistics.is_some(), "{}", plan.variant);
                 let expected_output = case.run(&cpu, &plan, WriteMode::Write);
                 let mut expected = vec![f32::NAN; norm.partials_len()];
                 cpu.norm_statistics(&norm, slice(&expected_output), slice_mut(&mut expected))
@@ -295,7 +295,7 @@ fn resnet34_layer_rates() {
         print!("{shape:<70}");
         for direction in DIRECTIONS {
             let case = Case::new(shape, direction);
-            for plan in cpu.conv_plans(&shape, direction).into_iter().take(1) {
+            for plan in cpu.conv_plans(&shape, DType::F32, direction).into_iter().take(1) {
                 print!(" {:>8.1}", rate(&cpu, &case, &plan));
             }
         }

@@ -1,5 +1,5 @@
 //! Optimiser steps over the trainable ranges of the flat buffers: each element is read and written
-//! once.
+//! once. There is no twin of the values: activations are f32 too.
 
 mod segments;
 mod steps;
@@ -22,6 +22,7 @@ impl OptimizerKernels for Cpu {
         segments: &[Segment],
         gradients: Slice,
         values: SliceMut,
+        _twin: Option<SliceMut>,
         velocity: SliceMut,
     ) -> Result<()> {
         let segments = in_order(segments);
@@ -51,6 +52,7 @@ impl OptimizerKernels for Cpu {
         segments: &[Segment],
         gradients: Slice,
         values: SliceMut,
+        _twin: Option<SliceMut>,
         mean: SliceMut,
         mean_square: SliceMut,
     ) -> Result<()> {

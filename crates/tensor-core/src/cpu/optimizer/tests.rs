@@ -41,7 +41,7 @@ fn sgd_follows_the_formula_and_leaves_the_rest_alone() {
             for i in 0..STEPS {
                 let gradients = gradients(i);
                 let (w, v) = (write(&mut values), write(&mut velocity));
-                cpu.sgd_step(&step, &segments, read(&gradients), w, v).unwrap();
+                cpu.sgd_step(&step, &segments, read(&gradients), w, None, v).unwrap();
             }
             [values, velocity].concat()
         };
@@ -86,7 +86,7 @@ fn adam_follows_the_formula_and_leaves_the_rest_alone() {
             for i in 0..STEPS {
                 let gradients = gradients(i);
                 let (w, m, s) = (write(&mut values), write(&mut mean), write(&mut square));
-                cpu.adam_step(&step(i + 1), &segments, read(&gradients), w, m, s).unwrap();
+                cpu.adam_step(&step(i + 1), &segments, read(&gradients), w, None, m, s).unwrap();
             }
             [values, mean, square].concat()
         };

@@ -68,6 +68,10 @@ impl PointwiseKernels for Cpu {
         });
         Ok(())
     }
+
+    fn cast(&self, _input: Slice, _output: SliceMut) -> Result<()> {
+        unreachable!("floats and activations are of one type here")
+    }
 }
 
 #[cfg(test)]
