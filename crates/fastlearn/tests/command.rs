@@ -365,6 +365,33 @@ fn a_read_only_run_folder_is_refused_before_any_work() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_ends_with_the_files_name_and_leaves_nothing_half_written() {
+    let world = World::new(8);
+    world.store_slim_weights();
+    let settings =
+        format!("train ROOT/data --weights slim {TINY} --cycles-frozen 1 --cycles 1 --tta 0 --out ROOT/run");
+    let plain = world.command(&settings);
+    // No file may grow beyond this many blocks: enough for the tables, for neither activations nor model.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]).arg(plain.get_program());
+    limited.args(plain.get_args()).current_dir(world.path("work"));
+    limited.env("FASTLEARN_CACHE", world.path("cache"));
+    let output = limited.output().expect("the command starts");
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    let [notice, error] = ["activations", "error: cannot write"].map(|part| err.find(part));
+    assert!(notice.is_some() && notice < error, "{err}");
+    assert!(err.contains("run/model.safetensors") && err.contains("room"), "{err}");
+    let names = |folder| listing(&world.path(folder)).into_iter().map(|(path, _)| path);
+    for path in names("run").chain(names("cache")) {
+        let name = path.to_string_lossy().into_owned();
+        assert!(!name.contains(".writing-") && !name.ends_with("model.safetensors"), "{name}");
+    }
+    assert!(world.path("run/history.csv").is_file());
+}
+
+#[test]
 fn wrong_usage_is_code_two() {
     let world = World::new(1);
     let error = world.refused("train ROOT/data --arch resnet35", 2);

@@ -1,4 +1,4 @@
-//! The rate finder leaves no trace.
+//! The rate finder leaves no trace, nor does measuring how long training will take.
 
 use std::fs;
 
@@ -22,6 +22,24 @@ fn training_after_the_finder_equals_training_without_it() {
         learner.fit([1e-3, 3e-3, 1e-2], 2).expect("trained");
     }
     assert_same(&with, &without);
+}
+
+#[test]
+fn training_after_measured_batches_equals_training_without_them() {
+    let world = World::new();
+    let (mut measured, mut untouched) = (world.unfrozen(), world.unfrozen());
+    for learner in [&mut measured, &mut untouched] {
+        learner.freeze_to(1).expect("a group");
+        learner.fit(0.01, 1).expect("trained");
+    }
+    let before = bits(&measured);
+    let times = measured.time_batches().expect("measured");
+    assert!(times.predict > 0.0 && times.frozen > 0.0 && times.unfrozen > 0.0, "{times:?}");
+    assert_eq!(changed(&before, &bits(&measured)), [""; 0]);
+    for learner in [&mut measured, &mut untouched] {
+        learner.fit(0.01, 2).expect("trained");
+    }
+    assert_same(&measured, &untouched);
 }
 
 #[test]
