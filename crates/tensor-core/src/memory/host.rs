@@ -40,13 +40,13 @@ impl RawMemory for HostMemory {
         true
     }
 
-    fn allocate(&self, bytes: usize) -> Option<Address> {
-        let layout = Self::layout(bytes)?;
+    fn allocate(&self, bytes: usize) -> Result<Option<Address>> {
+        let Some(layout) = Self::layout(bytes) else { return Ok(None) };
         // Zeroed, so that a slice of a fresh block never shows uninitialised memory; the operating
         // system hands out large blocks zeroed anyway.
         // SAFETY: the layout has at least one byte.
         let pointer = unsafe { alloc_zeroed(layout) };
-        (!pointer.is_null()).then_some(pointer as Address)
+        Ok((!pointer.is_null()).then_some(pointer as Address))
     }
 
     unsafe fn free(&self, address: Address, bytes: usize) {

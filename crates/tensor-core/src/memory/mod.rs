@@ -40,7 +40,10 @@ pub trait RawMemory: Send + Sync + 'static {
     fn is_host(&self) -> bool;
 
     /// A block of at least `bytes` bytes, aligned to [`ALIGNMENT`]; `None` if there is no room.
-    fn allocate(&self, bytes: usize) -> Option<Address>;
+    ///
+    /// # Errors
+    /// What earlier work failed with.
+    fn allocate(&self, bytes: usize) -> Result<Option<Address>>;
 
     /// Gives a block back.
     ///

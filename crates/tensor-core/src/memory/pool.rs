@@ -65,7 +65,7 @@ impl MemoryPool {
             let mut state = self.shared.lock();
             let within =
                 state.report.limit.is_none_or(|limit| state.report.in_use + capacity <= limit);
-            let address = if within { self.take(&mut state, capacity) } else { None };
+            let address = if within { self.take(&mut state, capacity)? } else { None };
             let Some(address) = address else {
                 return Err(Error::OutOfMemory {
                     device: self.shared.memory.name(),
@@ -88,16 +88,17 @@ impl MemoryPool {
     }
 
     /// A block of this size from the cache or from the device, which gets the cache back if it is full.
-    fn take(&self, state: &mut State, capacity: usize) -> Option<Address> {
-        let cached = state.cached.get_mut(&capacity).and_then(Vec::pop);
-        cached.or_else(|| {
-            let fresh = self.shared.memory.allocate(capacity).or_else(|| {
-                self.shared.release(state);
-                self.shared.memory.allocate(capacity)
-            })?;
-            state.report.reserved += capacity;
-            Some(fresh)
-        })
+    fn take(&self, state: &mut State, capacity: usize) -> Result<Option<Address>> {
+        if let Some(cached) = state.cached.get_mut(&capacity).and_then(Vec::pop) {
+            return Ok(Some(cached));
+        }
+        let mut fresh = self.shared.memory.allocate(capacity)?;
+        if fresh.is_none() {
+            self.shared.release(state);
+            fresh = self.shared.memory.allocate(capacity)?;
+        }
+        state.report.reserved += fresh.map_or(0, |_| capacity);
+        Ok(fresh)
     }
 
     /// Sets or lifts the limit on bytes in use; what is in use already stays.

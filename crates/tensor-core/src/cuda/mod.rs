@@ -1,0 +1,138 @@
+//! The CUDA backend: kernels written by hand (`kernels/` at the root of the repository), carried as
+//! PTX, loaded through the driver that is found at run time. Nothing of CUDA is needed to build, and
+//! a machine without it gets an error that says what is missing.
+//!
+//! `driver` finds devices, `context` opens one, `memory` is its memory, `modules` and `launch` its
+//! kernels; each family of the contract has a file of its name.
+
+mod context;
+pub mod driver;
+mod launch;
+mod memory;
+mod modules;
+
+pub use driver::{Capability, DeviceInfo, DriverVersion};
+pub use launch::DeviceParameter;
+
+use std::sync::Arc;
+
+use self::context::Context;
+use self::launch::Launch;
+use self::memory::CudaMemory;
+use self::modules::Modules;
+use crate::memory::MemoryPool;
+use crate::{DType, Error, Result};
+
+/// What activations and their gradients are kept in; parameters are always f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+    /// bf16, computed with f32 accumulators.
+    Bf16,
+}
+
+impl Precision {
+    /// The element type of activations.
+    pub fn dtype(self) -> DType {
+        match self {
+            Precision::F32 => DType::F32,
+            Precision::Bf16 => DType::Bf16,
+        }
+    }
+}
+
+/// How to open a CUDA device.
+///
+/// ```
+/// use tensor_core::cuda::{CudaOptions, Precision};
+/// let options = CudaOptions::new().index(1).precision(Precision::F32).tf32(true);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CudaOptions {
+    index: usize,
+    precision: Option<Precision>,
+    tf32: bool,
+}
+
+impl CudaOptions {
+    /// The first device, at its best precision, without TF32.
+    pub fn new() -> CudaOptions {
+        CudaOptions::default()
+    }
+
+    /// The device of this number, as the driver counts them.
+    pub fn index(self, index: usize) -> CudaOptions {
+        CudaOptions { index, ..self }
+    }
+
+    /// What activations are kept in; bf16 from compute capability 8.0 on, else f32, if not said.
+    pub fn precision(self, precision: Precision) -> CudaOptions {
+        CudaOptions { precision: Some(precision), ..self }
+    }
+
+    /// Whether f32 convolutions and matrix products may round their factors to TF32 (10 bits of
+    /// mantissa) for the tensor cores.
+    pub fn tf32(self, tf32: bool) -> CudaOptions {
+        CudaOptions { tf32, ..self }
+    }
+}
+
+/// An NVIDIA GPU.
+pub struct Cuda {
+    context: Arc<Context>,
+    modules: Modules,
+    memory: MemoryPool,
+    precision: Precision,
+    tf32: bool,
+}
+
+impl Cuda {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if there is no driver, it is too old, there is no such device, or it is too
+    /// old for our kernels or the precision asked for; the message says what to do.
+    pub fn new(options: CudaOptions) -> Result<Cuda> {
+        let info = driver::usable_device(options.index)?;
+        let precision = precision_of(&options, &info)?;
+        let context = Arc::new(Context::open(info)?);
+        let modules = Modules::new(context.clone());
+        let memory = MemoryPool::new(CudaMemory::new(context.clone()));
+        let tf32 = options.tf32 && context.info.capability.has_bf16();
+        Ok(Cuda { context, modules, memory, precision, tf32 })
+    }
+
+    /// What this device is.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.context.info
+    }
+
+    /// Whether f32 convolutions and matrix products may use TF32.
+    fn allows_tf32(&self) -> bool {
+        self.tf32
+    }
+
+    /// True if there are kernels of `kernels/<stem>.cu` for this device.
+    fn has_kernels(&self, stem: &str) -> bool {
+        self.modules.has(stem)
+    }
+
+    /// Begins a launch of the kernel `name` of `kernels/<stem>.cu`.
+    fn launch(&self, stem: &'static str, name: &str) -> Result<Launch<'_>> {
+        Ok(Launch::new(&self.context, self.modules.function(stem, name)?))
+    }
+}
+
+fn precision_of(options: &CudaOptions, info: &DeviceInfo) -> Result<Precision> {
+    let has_bf16 = info.capability.has_bf16();
+    match options.precision {
+        Some(Precision::Bf16) if !has_bf16 => Err(Error::Device(format!(
+            "CUDA device {} ({}) has compute capability {}, and bf16 needs 8.0; use f32",
+            info.index, info.name, info.capability
+        ))),
+        Some(precision) => Ok(precision),
+        None if has_bf16 => Ok(Precision::Bf16),
+        None => Ok(Precision::F32),
+    }
+}
