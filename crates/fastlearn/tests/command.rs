@@ -369,8 +369,9 @@ fn a_read_only_run_folder_is_refused_before_any_work() {
 fn a_full_disk_ends_with_the_files_name_and_leaves_nothing_half_written() {
     let world = World::new(8);
     world.store_slim_weights();
-    let settings =
-        format!("train ROOT/data --weights slim {TINY} --cycles-frozen 1 --cycles 1 --tta 0 --out ROOT/run");
+    let settings = format!(
+        "train ROOT/data --weights slim {TINY} --cycles-frozen 1 --cycles 1 --tta 0 --out ROOT/run"
+    );
     let plain = world.command(&settings);
     // No file may grow beyond this many blocks: enough for the tables, for neither activations nor model.
     let mut limited = Command::new("sh");
