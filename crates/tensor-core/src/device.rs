@@ -1,10 +1,15 @@
 //! A device: which backend computes, found and chosen at run time.
 
+mod choice;
+
+pub use choice::DeviceChoice;
+
 use std::fmt;
 use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::cpu::{Cpu, CpuOptions};
+use crate::cuda::{self, Cuda, CudaOptions};
 use crate::memory::{MemoryPool, MemoryReport};
 use crate::profile::{Profile, Profiler, Work};
 use crate::reference::Reference;
@@ -31,13 +36,55 @@ struct Shared {
 }
 
 impl Device {
-    /// The fastest device of this machine.
+    /// The fastest device of this machine: the first CUDA device that can be used, else the CPU.
+    /// [`description`](Self::description) says what was chosen and why.
     ///
     /// # Errors
     /// [`Error::Device`] if not even a thread can be started.
     pub fn best() -> Result<Device> {
-        let cpu = Cpu::new(CpuOptions::default())?;
-        Ok(Device::with_choice(Box::new(cpu), "the only kind of device in this version"))
+        match Device::first_cuda() {
+            Ok(cuda) => {
+                Ok(Device::with_choice(Box::new(cuda), "the first CUDA device that can be used"))
+            }
+            Err(error) => {
+                let cpu = Cpu::new(CpuOptions::default())?;
+                // What is behind the semicolon says what to do, which `fastlearn doctor` shows.
+                let reason = error.to_string();
+                let reason = reason.split_once(';').map_or(&*reason, |(reason, _)| reason);
+                Ok(Device::with_choice(Box::new(cpu), reason))
+            }
+        }
+    }
+
+    fn first_cuda() -> Result<Cuda> {
+        let devices = cuda::devices()?;
+        let usable = devices.iter().position(|info| cuda::refusal(info).is_none());
+        Cuda::new(CudaOptions::new().index(usable.unwrap_or(0)))
+    }
+
+    /// The device that the environment variable `FASTLEARN_DEVICE` names (`auto`, `cpu`, `cuda` or
+    /// `cuda:1`), [`best`](Self::best) if it is not set: what benches and examples run on.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it names no kind of device, or one that cannot be opened.
+    pub fn from_environment() -> Result<Device> {
+        DeviceChoice::from_environment()?.open()
+    }
+
+    /// The CUDA device of this index.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if there is no usable driver or device; the message says what to do.
+    pub fn cuda(index: usize) -> Result<Device> {
+        Device::cuda_with(CudaOptions::new().index(index))
+    }
+
+    /// A CUDA device with chosen index or precision.
+    ///
+    /// # Errors
+    /// As [`cuda`](Self::cuda), and if the device lacks the precision.
+    pub fn cuda_with(options: CudaOptions) -> Result<Device> {
+        Ok(Device::with_choice(Box::new(Cuda::new(options)?), "asked for"))
     }
 
     /// The CPU with its best instruction set and a thread a core.

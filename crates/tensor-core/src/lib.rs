@@ -15,6 +15,7 @@ pub mod shape;
 pub mod tensor;
 
 pub use cpu::{CpuOptions, InstructionSet};
+pub use cuda::{CudaOptions, Precision};
 pub use device::Device;
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};

@@ -122,12 +122,12 @@ pub struct DeviceInfo {
 ///
 /// # Errors
 /// [`Error::Device`] if there is no driver, it is older than 525, or it finds no device to serve.
-pub fn load() -> Result<DriverVersion> {
+pub fn driver_version() -> Result<DriverVersion> {
     static LOADED: OnceLock<Result<DriverVersion>> = OnceLock::new();
-    LOADED.get_or_init(load_once).clone()
+    LOADED.get_or_init(load).clone()
 }
 
-fn load_once() -> Result<DriverVersion> {
+fn load() -> Result<DriverVersion> {
     // SAFETY: opens the library and closes it again; its initialisers are NVIDIA's.
     if !unsafe { sys::is_culib_present() } {
         return Err(unavailable(
@@ -184,11 +184,11 @@ fn unavailable(reason: &str) -> Error {
 /// All devices that the driver lists, those too old for our kernels included.
 ///
 /// # Errors
-/// As [`load`]; [`Error::Device`] if there are none.
+/// As [`driver_version`]; [`Error::Device`] if there are none.
 pub fn devices() -> Result<Vec<DeviceInfo>> {
-    load()?;
+    driver_version()?;
     let mut count = 0;
-    // SAFETY: `load` found the function; it writes one number.
+    // SAFETY: `driver_version` found the function; it writes one number.
     check("counting devices", unsafe { sys::cuDeviceGetCount(&mut count) })?;
     let devices: Vec<_> = (0..usize::try_from(count).unwrap_or(0)).map(describe).collect();
     if devices.is_empty() { Err(no_device()) } else { devices.into_iter().collect() }

@@ -6,13 +6,15 @@
 //! kernels; each family of the contract has a file of its name.
 
 mod context;
-pub mod driver;
+mod driver;
 mod launch;
 mod memory;
+mod missing;
 mod modules;
 
-pub use driver::{Capability, DeviceInfo, DriverVersion};
-pub use launch::DeviceParameter;
+pub use driver::{Capability, DeviceInfo, DriverVersion, devices, driver_version, refusal};
+
+pub use modules::target_for;
 
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use self::context::Context;
 use self::launch::Launch;
 use self::memory::CudaMemory;
 use self::modules::Modules;
+use crate::backend::Backend;
 use crate::memory::MemoryPool;
 use crate::{DType, Error, Result};
 
@@ -121,6 +124,35 @@ impl Cuda {
     /// Begins a launch of the kernel `name` of `kernels/<stem>.cu`.
     fn launch(&self, stem: &'static str, name: &str) -> Result<Launch<'_>> {
         Ok(Launch::new(&self.context, self.modules.function(stem, name)?))
+    }
+}
+
+impl Backend for Cuda {
+    fn name(&self) -> &'static str {
+        "cuda"
+    }
+
+    fn description(&self) -> String {
+        let DeviceInfo { index, name, capability, memory, .. } = self.info();
+        let gibibytes = *memory as f64 / f64::from(1 << 30);
+        let tf32 = if self.tf32 { ", TF32 products" } else { "" };
+        let precision = self.precision.dtype();
+        format!(
+            "CUDA device {index}: {name}, compute capability {capability}, {gibibytes:.1} GiB, \
+             {precision} activations{tf32}"
+        )
+    }
+
+    fn pool(&self) -> &MemoryPool {
+        &self.memory
+    }
+
+    fn float(&self) -> DType {
+        DType::F32
+    }
+
+    fn activation(&self) -> DType {
+        self.precision.dtype()
     }
 }
 
