@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod check;
 mod golden;
+mod ptx;
 mod python;
 mod repository;
 
@@ -26,6 +27,8 @@ enum Chore {
     Check(check::Arguments),
     /// Make the golden files again with PyTorch.
     Golden(golden::Arguments),
+    /// Compile the kernels to the PTX that tensor-core embeds.
+    Ptx(ptx::Arguments),
     /// Measure training and inference against another framework, in turn.
     Bench(bench::Arguments),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Check(arguments) => check::run(&arguments),
         Chore::Golden(arguments) => golden::run(&arguments).map(|()| true),
+        Chore::Ptx(arguments) => ptx::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments).map(|()| true),
     };
     report(outcome)

@@ -1,4 +1,4 @@
-//! The Python interpreter that the chores which compare with PyTorch run in.
+//! The Python interpreter that chores run in: those that compare with PyTorch, and the one that fetches wheels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 /// How a chore is told which Python to use.
 #[derive(clap::Args)]
 pub struct Interpreter {
-    /// The Python interpreter of an environment with torch, torchvision and numpy.
+    /// The Python interpreter; what needs PyTorch needs torch, torchvision and numpy in its environment.
     #[arg(
         long = "python",
         env = "FASTLEARN_PYTHON",
@@ -23,6 +23,13 @@ impl Interpreter {
     pub fn script(&self, script: &Path) -> Command {
         let mut command = Command::new(&self.path);
         command.arg(script);
+        command
+    }
+
+    /// A command that runs an installed module.
+    pub fn module(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(["-m", name]);
         command
     }
 

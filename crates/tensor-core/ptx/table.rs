@@ -1,4 +1,4 @@
-//! All PTX of this crate: `(stem, target, text)`. Written by `cargo xtask ptx`; not to be edited.
+//! All PTX of this crate. Made by `cargo xtask ptx`; not to be edited.
 
-/// What `cuda/modules.rs` chooses from.
+/// Stem of the .cu file, target, text: what `cuda/modules.rs` chooses from.
 pub const TABLE: &[(&str, &str, &str)] = &[];

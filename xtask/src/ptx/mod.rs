@@ -1,0 +1,240 @@
+//! `cargo xtask ptx`: compiles the kernels to the PTX that tensor-core embeds, and proves that it assembles.
+//!
+//! Here is the order of the steps; the sources and their headers are [`source`]'s, the tools [`wheels`]', the
+//! compiler [`nvrtc`]'s, the text that is committed [`text`]'s, the assembler [`assemble`]'s, the registers
+//! [`budget`]'s and the files [`committed`]'s.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{python, repository};
+use assemble::Usage;
+use budget::Budget;
+use committed::Files;
+use nvrtc::Compiler;
+use source::Source;
+use wheels::Tools;
+
+mod assemble;
+mod budget;
+mod committed;
+mod nvrtc;
+mod source;
+mod text;
+mod wheels;
+
+/// What `cargo xtask ptx` takes.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    python: python::Interpreter,
+    /// Compare with the committed files instead of writing them.
+    #[arg(long)]
+    check: bool,
+    /// Take the registers that the kernels use now as their budget.
+    #[arg(long, conflicts_with = "check")]
+    update_budget: bool,
+    /// Where the compiler and the assemblers are kept [default: .cuda in the workspace].
+    #[arg(long, env = "FASTLEARN_CUDA_TOOLS", value_name = "FOLDER")]
+    tools: Option<PathBuf>,
+    /// Only these files, by stem (`norm`, `conv_mma`); all when none is named.
+    stems: Vec<String>,
+}
+
+/// Chips that a target's PTX must assemble for beyond its own, with the new assembler: it is what the driver
+/// does there.
+fn later_chips(target: &str) -> &'static [&'static str] {
+    match target {
+        "sm_80" => &["sm_86", "sm_89", "sm_100", "sm_120"],
+        _ => &[],
+    }
+}
+
+/// One source on one target.
+struct Unit<'a> {
+    source: &'a Source,
+    target: &'static str,
+}
+
+/// A unit's PTX and what its kernels use on the target.
+struct Built {
+    path: String,
+    text: String,
+    target: &'static str,
+    usages: Vec<Usage>,
+}
+
+/// Compiles, assembles, and writes or compares; `Ok(false)` when something is wrong with a kernel.
+pub fn run(arguments: &Arguments) -> Result<bool> {
+    let start = Instant::now();
+    let root = repository::root()?;
+    let sources = source::read_all(&root)?;
+    let chosen = choose(&sources, &arguments.stems)?;
+    let folder = arguments.tools.clone().unwrap_or_else(|| root.join(".cuda"));
+    let tools = Tools::fetch(&folder, &arguments.python)?;
+    let units: Vec<Unit> = chosen
+        .iter()
+        .flat_map(|source| source.targets.iter().map(|target| Unit { source, target }))
+        .collect();
+
+    let (built, mut problems) = build_all(&root, &tools, &units)?;
+    let whole = arguments.stems.is_empty();
+    if !arguments.update_budget {
+        problems.extend(Budget::read(&root)?.complaints(&registers(&built), whole));
+    } else if problems.is_empty() {
+        update_budget(&root, registers(&built), whole)?;
+    }
+
+    let mut files: Files = built.into_iter().map(|unit| (unit.path, unit.text)).collect();
+    committed::add_table(&mut files, &sources);
+    if arguments.check {
+        problems.extend(committed::differences(&root, &files, &sources)?);
+    } else if problems.is_empty() {
+        let changed = committed::write(&root, &files, &sources)?;
+        println!("{changed} files of {} changed", committed::FOLDER);
+    }
+    problems.iter().for_each(|problem| println!("{problem}"));
+    let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
+    let seconds = start.elapsed().as_secs_f64();
+    println!("ptx {verdict}: {} sources, {} PTX, {seconds:.1} s", chosen.len(), units.len());
+    if !problems.is_empty() && arguments.check {
+        println!("again, and to write what has changed: cargo xtask ptx");
+    }
+    Ok(problems.is_empty())
+}
+
+fn choose<'a>(sources: &'a [Source], stems: &[String]) -> Result<Vec<&'a Source>> {
+    for stem in stems {
+        if !sources.iter().any(|source| source.stem == *stem) {
+            let known: Vec<_> = sources.iter().map(|source| source.stem.as_str()).collect();
+            bail!("there is no {}/{stem}.cu; there are {}", source::FOLDER, known.join(", "));
+        }
+    }
+    let chosen = |source: &&Source| stems.is_empty() || stems.contains(&source.stem);
+    Ok(sources.iter().filter(chosen).collect())
+}
+
+/// Builds the units on as many threads as there are cores; in the order of `units`, and what is wrong with some.
+fn build_all(root: &Path, tools: &Tools, units: &[Unit]) -> Result<(Vec<Built>, Vec<String>)> {
+    let compiler = Compiler::load(&tools.compiler)?;
+    let scratch = tempfile::tempdir().context("making a temporary folder")?;
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = build(root, tools, &compiler, scratch.path(), unit);
+            done.lock().expect("no thread panics while it holds the lock").push(result);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let (mut built, mut problems) = (Vec::new(), Vec::new());
+    for result in done.into_inner().expect("the threads have ended") {
+        match result {
+            Ok(unit) => built.push(unit),
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    built.sort_by(|a, b| a.path.cmp(&b.path));
+    problems.sort();
+    Ok((built, problems))
+}
+
+fn build(
+    root: &Path,
+    tools: &Tools,
+    compiler: &Compiler,
+    scratch: &Path,
+    unit: &Unit,
+) -> Result<Built> {
+    let Unit { source, target } = unit;
+    let said = || format!("{}/{}.cu for {target}", source::FOLDER, source.stem);
+    let options = [
+        "--std=c++17".to_string(),
+        format!("--include-path={}", root.join(source::FOLDER).display()),
+        format!("--gpu-architecture={}", target.replace("sm_", "compute_")),
+    ];
+    let compiled = compiler
+        .compile(&format!("{}.cu", source.stem), &source.text, &options)
+        .with_context(said)?;
+    let text = text::commit(source, target, &compiled).with_context(said)?;
+    let ptx = scratch.join(format!("{}.{target}.ptx", source.stem));
+    fs::write(&ptx, &text).with_context(said)?;
+
+    let mut usages = Vec::new();
+    for assembler in [&tools.old_assembler, &tools.new_assembler] {
+        let found = assemble::assemble(assembler, &ptx, target).with_context(said)?;
+        refuse_spills(&found, target).with_context(said)?;
+        usages.extend(found);
+    }
+    for chip in later_chips(target) {
+        let found = assemble::assemble(&tools.new_assembler, &ptx, chip).with_context(said)?;
+        refuse_spills(&found, chip).with_context(said)?;
+    }
+    Ok(Built { path: committed::path(&source.stem, target), text, target, usages })
+}
+
+fn refuse_spills(usages: &[Usage], chip: &str) -> Result<()> {
+    let spilling: Vec<String> = usages
+        .iter()
+        .filter(|usage| usage.spills > 0)
+        .map(|usage| format!("{} spills {} bytes on {chip}", usage.kernel, usage.spills))
+        .collect();
+    if !spilling.is_empty() {
+        bail!("{}; use fewer registers", spilling.join(", "));
+    }
+    Ok(())
+}
+
+/// What all kernels use.
+fn registers(built: &[Built]) -> Budget {
+    let mut used = Budget::default();
+    for unit in built {
+        unit.usages.iter().for_each(|usage| used.note(unit.target, usage));
+    }
+    used
+}
+
+/// Makes the budget what the kernels use. Where all were built the old one is not read: a merge may have left
+/// it in pieces.
+fn update_budget(root: &Path, used: Budget, whole: bool) -> Result<()> {
+    let mut budget = if whole { Budget::default() } else { Budget::read(root)? };
+    budget.extend(used);
+    committed::write_at_once(&root.join(budget::FILE), &budget.to_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_stem_is_refused_with_the_known_ones() {
+        let source = Source {
+            stem: "norm".to_string(),
+            text: String::new(),
+            targets: vec!["sm_80"],
+            digests: Default::default(),
+        };
+        let sources = [source];
+        assert_eq!(choose(&sources, &[]).unwrap().len(), 1);
+        let message = choose(&sources, &["conv".into()]).err().unwrap().to_string();
+        assert!(message.contains("conv.cu") && message.contains("norm"), "{message}");
+    }
+
+    #[test]
+    fn a_spill_is_refused_by_name() {
+        let usage = |spills| Usage { kernel: "norm_apply_f32".into(), registers: 255, spills };
+        assert!(refuse_spills(&[usage(0)], "sm_80").is_ok());
+        let message = refuse_spills(&[usage(0), usage(8)], "sm_80").unwrap_err().to_string();
+        assert!(message.contains("norm_apply_f32 spills 8 bytes on sm_80"), "{message}");
+    }
+}
