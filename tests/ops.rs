@@ -1,17 +1,40 @@
-//! Every op on every device of this machine against Reference, and every analytic gradient against
-//! a numeric one. The cases are in `op_cases/`, a file for each op family.
+//! Every op on the CPU against Reference, and every analytic gradient against a numeric one. The cases
+//! are in `op_cases/`, a file for each op family; CUDA devices are held against them in `cuda_ops.rs`.
 
 mod op_cases;
 
-use op_cases::agreement::assert_agreement;
+use op_cases::agreement::{Contestant, assert_agreement};
+use op_cases::format::Format;
 use op_cases::gradient::assert_gradients;
+use op_cases::{Case, poisoned};
+use tensor_core::{CpuOptions, Device, InstructionSet, Result};
+
+/// The CPU with each instruction set that it has, with 1, 2 and 4 threads.
+fn contestants() -> Result<Vec<Contestant>> {
+    let available = InstructionSet::ALL.into_iter().filter(|set| set.is_available());
+    let open = |set, threads| {
+        let options = CpuOptions { threads: Some(threads), instruction_set: Some(set) };
+        Device::cpu_with(options).map(poisoned)
+    };
+    available
+        .map(|set| {
+            let (device, twins) = (open(set, 1)?, vec![open(set, 2)?, open(set, 4)?]);
+            let (name, format) = (format!("CPU {set}"), Format::F32);
+            Ok(Contestant { name, device, twins, format, widening: 1.0 })
+        })
+        .collect()
+}
+
+fn assert_agrees(cases: &[Box<dyn Case>]) {
+    assert_agreement(cases, &contestants().expect("every machine has a CPU"));
+}
 
 macro_rules! agreement {
     ($($family:ident),*) => {
         mod agrees_with_reference {
             $(#[test]
             fn $family() {
-                super::assert_agreement(&super::op_cases::$family::cases());
+                super::assert_agrees(&super::op_cases::$family::cases());
             })*
         }
     };

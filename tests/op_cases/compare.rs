@@ -2,7 +2,9 @@
 
 use tensor_core::DType;
 
-/// How far a result may be from the reference, in units of the element type's epsilon.
+use super::format::Rounding;
+
+/// How far a result may be from the reference, in units of the epsilon that sums are computed with.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// `||found - expected|| <= norm epsilon ||expected||`.
@@ -17,10 +19,18 @@ impl Bounds {
     /// than epsilon of the sum of |a b|; the rest is room for results that are small by chance. A
     /// term that is missing is `1 / sqrt(k)` of the result: a thousand times the bound and more.
     pub const DEFAULT: Bounds = Bounds { norm: 32.0, element: 8.0 };
+
+    /// Room for sums whose every step is cut off instead of rounded.
+    pub fn widened(self, factor: f64) -> Bounds {
+        Bounds { norm: self.norm * factor, element: self.element * factor }
+    }
 }
 
 /// Below the smallest normal number of f32 (and bf16) a vector unit may give zero.
 const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
+
+/// Half a unit in the last place, which is what rounding to nearest is off by at most, and a little.
+const NEAREST: f64 = 0.51;
 
 /// The distance from 1 to the next number.
 pub fn epsilon(dtype: DType) -> f64 {
@@ -32,18 +42,49 @@ pub fn epsilon(dtype: DType) -> f64 {
     }
 }
 
+/// What may be off: `element (magnitude + |expected|) + kept |expected|` of an element, and
+/// `whole ||expected||`.
+struct Allowance {
+    element: f64,
+    kept: f64,
+    whole: f64,
+}
+
+impl Allowance {
+    fn new(rounding: Rounding, bounds: Bounds) -> Allowance {
+        let computed = |epsilon: f64| (bounds.element * epsilon, bounds.norm * epsilon);
+        let (element, whole, kept) = match rounding {
+            Rounding::Last(DType::Bf16) => {
+                let ((element, whole), kept) =
+                    (computed(epsilon(DType::F32)), NEAREST * epsilon(DType::Bf16));
+                (element, whole + kept, kept)
+            }
+            Rounding::Within(DType::Bf16) => {
+                let epsilon = epsilon(DType::Bf16);
+                (bounds.element * epsilon, NEAREST * epsilon, 0.0)
+            }
+            Rounding::Last(dtype) | Rounding::Within(dtype) => {
+                let (element, whole) = computed(epsilon(dtype));
+                (element, whole, 0.0)
+            }
+        };
+        Allowance { element, kept, whole }
+    }
+}
+
 /// Checks both bounds; not-a-number must meet not-a-number, an infinity its like.
 pub fn compare(
     expected: &[f64],
     magnitude: &[f64],
     found: &[f64],
-    epsilon: f64,
+    rounding: Rounding,
     bounds: Bounds,
 ) -> Result<(), String> {
     if expected.len() != found.len() || expected.len() != magnitude.len() {
         let lengths = (expected.len(), magnitude.len(), found.len());
         return Err(format!("lengths differ: {lengths:?}"));
     }
+    let allowance = Allowance::new(rounding, bounds);
     let (mut distance, mut length) = (0.0, 0.0);
     for (i, (&expected, &found)) in expected.iter().zip(found).enumerate() {
         let same_kind = expected.is_nan() && found.is_nan() || expected == found;
@@ -52,7 +93,9 @@ pub fn compare(
             continue;
         }
         let error = (found - expected).abs();
-        let allowed = bounds.element * (epsilon * (magnitude[i] + expected.abs()) + SMALLEST);
+        let allowed = allowance.element * (magnitude[i] + expected.abs())
+            + allowance.kept * expected.abs()
+            + bounds.element * SMALLEST;
         // False for not-a-number.
         let within = error <= allowed && expected.is_finite();
         if !within {
@@ -64,10 +107,10 @@ pub fn compare(
         length += expected * expected;
     }
     let (distance, length): (f64, f64) = (f64::sqrt(distance), f64::sqrt(length));
-    let smallest = SMALLEST * (found.len() as f64).sqrt();
-    if distance > bounds.norm * (epsilon * length + smallest) {
-        let units = distance / (epsilon * length);
-        return Err(format!("the whole is off by {units:.1} epsilons, allowed {}", bounds.norm));
+    let smallest = bounds.norm * SMALLEST * (found.len() as f64).sqrt();
+    if distance > allowance.whole * length + smallest {
+        let (off, allowed) = (distance / length, allowance.whole);
+        return Err(format!("the whole is off by {off:.2e} of its length, allowed {allowed:.2e}"));
     }
     Ok(())
 }
@@ -89,10 +132,11 @@ mod tests {
     use super::*;
 
     const EPSILON: f64 = f32::EPSILON as f64;
+    const F32: Rounding = Rounding::Last(DType::F32);
 
     fn check(expected: &[f64], found: &[f64]) -> Result<(), String> {
         let magnitude = vec![1.0; expected.len()];
-        compare(expected, &magnitude, found, EPSILON, Bounds::DEFAULT)
+        compare(expected, &magnitude, found, F32, Bounds::DEFAULT)
     }
 
     #[test]
@@ -109,8 +153,22 @@ mod tests {
     fn many_small_errors_fail_by_their_norm() {
         let bounds = Bounds { norm: 1.0, element: 8.0 };
         let (expected, found) = (vec![1.0; 50], vec![1.0 + 2.0 * EPSILON; 50]);
-        let result = compare(&expected, &expected, &found, EPSILON, bounds);
+        let result = compare(&expected, &expected, &found, F32, bounds);
         assert!(result.is_err_and(|message| message.contains("the whole")));
+    }
+
+    #[test]
+    fn one_rounding_to_bf16_passes_and_two_do_not() {
+        let bf16 = Rounding::Last(DType::Bf16);
+        let check = |found: f64| {
+            // Many products that nearly cancel: the sum is small and computed in f32.
+            compare(&[1.0, 1.0], &[9.0, 9.0], &[1.0, found], bf16, Bounds::DEFAULT)
+        };
+        assert!(check(1.0 + 0.5 / 128.0).is_ok());
+        assert!(check(1.0 + 1.0 / 128.0).is_err_and(|message| message.contains("element 1")));
+        let within = Rounding::Within(DType::Bf16);
+        assert!(compare(&[1.0; 40], &[1.0; 40], &[1.003; 40], within, Bounds::DEFAULT).is_ok());
+        assert!(compare(&[1.0; 40], &[1.0; 40], &[1.005; 40], within, Bounds::DEFAULT).is_err());
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Convolutions: the shapes of residual networks in small, and all that is odd.
 
 use tensor_core::backend::Plan;
-use tensor_core::backend::conv::{ConvDirection, ConvShape};
+use tensor_core::backend::conv::{ConvDirection, ConvInput, ConvOutput, ConvShape};
 use tensor_core::memory::Destination;
 use tensor_core::ops::conv::{self, ConvGeometry};
+use tensor_core::ops::norm::{self, Factors};
 use tensor_core::{Device, Result, Tensor};
 
 use super::gradient::Differentiable;
@@ -159,15 +160,20 @@ impl Case for ConvCase {
         let shape = &self.shape;
         match self.direction {
             ConvDirection::Forward => {
-                vec![draw.normal(input_dims(shape)), draw.normal(weight_dims(shape))]
+                let input = draw.normal(input_dims(shape)).activation();
+                let weights = draw.normal(weight_dims(shape)).weight();
+                let channels = [shape.c];
+                vec![input, weights, draw.uniform(channels, 0.5, 2.0), draw.normal(channels)]
             }
             ConvDirection::InputGradient => {
-                let gradient = draw.normal(output_dims(shape));
-                vec![gradient, draw.normal(weight_dims(shape)), draw.normal(input_dims(shape))]
+                let gradient = draw.normal(output_dims(shape)).activation();
+                let weights = draw.normal(weight_dims(shape)).weight();
+                vec![gradient, weights, draw.normal(input_dims(shape)).activation()]
             }
             ConvDirection::WeightGradient => {
-                let input = draw.normal(input_dims(shape));
-                vec![input, draw.normal(output_dims(shape)), draw.normal(weight_dims(shape))]
+                let input = draw.normal(input_dims(shape)).activation();
+                let gradient = draw.normal(output_dims(shape)).activation();
+                vec![input, gradient, draw.normal(weight_dims(shape))]
             }
         }
     }
@@ -189,7 +195,8 @@ impl Case for ConvCase {
                 Ok(vec![
                     Output::new("output", &plain)?,
                     Output::new("output beside statistics", &output)?,
-                    Output::new("statistics", &partials)?,
+                    joined_statistics(&partials)?.computed_within(plan.dtype),
+                    forward_of_scaled(plan, shape, inputs, &prepared)?.computed_within(plan.dtype),
                 ])
             }
             ConvDirection::InputGradient => {
@@ -217,20 +224,65 @@ impl Case for ConvCase {
     }
 }
 
+/// The convolution of `relu(input * scale + shift)`, applied while the input is read if the plan can
+/// do that, else before.
+fn forward_of_scaled(
+    plan: &Plan,
+    shape: &ConvShape,
+    inputs: &[Tensor],
+    prepared: &Tensor,
+) -> Result<Output> {
+    const NAME: &str = "output of scaled input";
+    let [input, _, scale, shift] = inputs else { unreachable!("there are four inputs") };
+    if !plan.fuses_input {
+        let (scale, shift) = (scale.clone(), shift.clone());
+        let factors = Factors { mean: shift.clone(), inv_std: scale.clone(), scale, shift };
+        let scaled = norm::apply(input, &factors, None, true)?;
+        return Output::new(NAME, &conv::forward_planned(plan, shape, &scaled, prepared)?);
+    }
+    let device = input.device();
+    let mut output = Tensor::uninitialised(device, output_dims(shape), input.dtype())?;
+    let mut workspace = Tensor::uninitialised(device, [plan.workspace], device.float())?;
+    let input = ConvInput::ScaleShiftRelu {
+        input: input.as_slice(),
+        scale: scale.as_slice(),
+        shift: shift.as_slice(),
+    };
+    let (prepared, workspace) = (prepared.as_slice(), workspace.as_slice_mut());
+    let target = ConvOutput::Plain(output.as_slice_mut());
+    device.backend().conv_forward(plan, shape, input, prepared, workspace, target)?;
+    Output::new(NAME, &output)
+}
+
+/// Count, mean and M2 of each channel over all parts, which every plan may cut as it likes (Chan et
+/// al. 1979).
+fn joined_statistics(partials: &Tensor) -> Result<Output> {
+    let mut output = Output::new("statistics", partials)?;
+    let channels = partials.shape().dims()[2];
+    let mut joined = vec![0.0; 3 * channels];
+    for part in output.values.chunks(3 * channels) {
+        for c in 0..channels {
+            let [count, mean, m2] = [part[c], part[channels + c], part[2 * channels + c]];
+            let (before, delta) = (joined[c], mean - joined[channels + c]);
+            joined[c] += count;
+            joined[channels + c] += delta * count / joined[c];
+            joined[2 * channels + c] += m2 + delta * delta * before * count / joined[c];
+        }
+    }
+    output.values = joined;
+    Ok(output)
+}
+
 /// Magnitudes of count, mean and M2 of outputs of these magnitudes: means and sums of squares, for
 /// the rounding errors of the outputs are in the statistics as well.
 fn statistics_magnitudes(shape: &ConvShape, outputs: &[f64]) -> Vec<f64> {
-    let norm = shape.output_norm();
-    let mut magnitudes = Vec::new();
-    for part in outputs.chunks(norm.part_rows() * norm.channels) {
-        let rows = part.len() / norm.channels;
-        let sum = |c: usize, power| -> f64 {
-            part.iter().skip(c).step_by(norm.channels).map(|x| x.powi(power)).sum()
-        };
-        magnitudes.extend(vec![rows as f64; norm.channels]);
-        magnitudes.extend((0..norm.channels).map(|c| sum(c, 1) / rows as f64));
-        magnitudes.extend((0..norm.channels).map(|c| sum(c, 2)));
-    }
+    let (rows, channels) = (shape.output_rows() as f64, shape.k);
+    let sum = |c: usize, power| -> f64 {
+        outputs.iter().skip(c).step_by(channels).map(|x| x.powi(power)).sum()
+    };
+    let mut magnitudes = vec![rows; channels];
+    magnitudes.extend((0..channels).map(|c| sum(c, 1) / rows));
+    magnitudes.extend((0..channels).map(|c| sum(c, 2)));
     magnitudes
 }
 

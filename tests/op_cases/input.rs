@@ -1,7 +1,10 @@
 //! Inputs of cases: host values of a shape, drawn from a counter-based stream, put onto any device.
 
+use half::bf16;
 use tensor_core::random::{Philox, RandomStream};
-use tensor_core::{Device, Result, Shape, Tensor};
+use tensor_core::{DType, Device, Result, Shape, Tensor};
+
+use super::format::Format;
 
 /// A tensor to be.
 #[derive(Debug, Clone)]
@@ -10,6 +13,19 @@ pub struct Input {
     pub shape: Shape,
     /// Its elements.
     pub values: Values,
+    /// What they are to the op.
+    pub role: Role,
+}
+
+/// What the floats of an input are to the op.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Parameters of a norm, statistics, logits: the device's float type.
+    Float,
+    /// Weights: the device's float type, but kernels may multiply them in the activations' format.
+    Weight,
+    /// Activations and their gradients: the device's activation type.
+    Activation,
 }
 
 /// Elements on the host.
@@ -26,7 +42,26 @@ pub enum Values {
 impl Input {
     /// Floats of a shape.
     pub fn new(shape: impl Into<Shape>, values: Vec<f32>) -> Input {
-        Input { shape: shape.into(), values: Values::Floats(values) }
+        Input { shape: shape.into(), values: Values::Floats(values), role: Role::Float }
+    }
+
+    /// The same floats as activations.
+    pub fn activation(self) -> Input {
+        Input { role: Role::Activation, ..self }
+    }
+
+    /// The same floats as weights.
+    pub fn weight(self) -> Input {
+        Input { role: Role::Weight, ..self }
+    }
+
+    /// The same input with what a device multiplies in this format rounded to it, so that all
+    /// devices compute with the same numbers.
+    pub fn rounded(&self, format: Format) -> Input {
+        match self.role {
+            Role::Float => self.clone(),
+            Role::Weight | Role::Activation => self.map(|x| format.round(x)),
+        }
     }
 
     /// The elements of a float input.
@@ -43,7 +78,7 @@ impl Input {
             Values::Floats(values) => Values::Floats(values.iter().map(|&x| function(x)).collect()),
             other => other.clone(),
         };
-        Input { shape: self.shape, values }
+        Input { shape: self.shape, values, role: self.role }
     }
 
     /// The absolute values.
@@ -54,7 +89,13 @@ impl Input {
     /// The tensor on a device.
     pub fn upload(&self, device: &Device) -> Result<Tensor> {
         match &self.values {
-            Values::Floats(values) => Tensor::from_f32(device, self.shape, values),
+            Values::Floats(values) => match (self.role, device.activation()) {
+                (Role::Activation, DType::Bf16) => {
+                    let values: Vec<bf16> = values.iter().map(|&x| bf16::from_f32(x)).collect();
+                    Tensor::from_slice(device, self.shape, &values)
+                }
+                _ => Tensor::from_f32(device, self.shape, values),
+            },
             Values::Bytes(values) => Tensor::from_slice(device, self.shape, values),
             Values::Classes(values) => Tensor::from_slice(device, self.shape, values),
         }
@@ -115,13 +156,13 @@ impl Draw {
     /// Class indices below `classes`.
     pub fn classes(&mut self, n: usize, classes: usize) -> Input {
         let values = (0..n).map(|_| self.stream.below(classes) as i32).collect();
-        Input { shape: Shape::from([n]), values: Values::Classes(values) }
+        Input { shape: Shape::from([n]), values: Values::Classes(values), role: Role::Float }
     }
 
     /// Bytes.
     pub fn bytes(&mut self, n: usize) -> Input {
         let values = (0..n).map(|_| self.stream.next_u32() as u8).collect();
-        Input { shape: Shape::from([n]), values: Values::Bytes(values) }
+        Input { shape: Shape::from([n]), values: Values::Bytes(values), role: Role::Float }
     }
 
     /// An index below `bound`.

@@ -68,12 +68,13 @@ impl Case for MatmulCase {
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [left, right] = sides(&self.shape);
-        let base = draw.normal([self.shape.m, self.shape.n]);
-        vec![draw.normal(left), draw.normal(right), draw.normal([self.shape.n]), base]
+        let base = draw.normal([self.shape.m, self.shape.n]).activation();
+        let (left, right) = (draw.normal(left).activation(), draw.normal(right).activation());
+        vec![left, right, draw.normal([self.shape.n]), base]
     }
 
     fn plans(&self, device: &Device) -> Result<Vec<Plan>> {
-        Ok(device.backend().matmul_plans(&self.shape, device.float()))
+        Ok(device.backend().matmul_plans(&self.shape, device.activation()))
     }
 
     fn run(&self, _device: &Device, plan: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {

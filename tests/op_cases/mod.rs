@@ -1,14 +1,16 @@
 //! One case table, several uses: each file lists the shapes of one op family as plain data, makes
 //! random inputs for them, runs the op on any device, and says how large rounding errors may be.
 //!
-//! `agreement.rs` holds a device against Reference, `gradient.rs` holds the analytic gradients
-//! against numeric ones. The tests that run all of it are in `tests/ops.rs`.
+//! `agreement.rs` holds devices against Reference, `gradient.rs` holds the analytic gradients against
+//! numeric ones. The tests that run all of it are in `tests/ops.rs` and, for CUDA devices, in
+//! `tests/cuda_ops.rs`.
 
 pub mod agreement;
 pub mod augment;
 pub mod compare;
 pub mod conv;
 pub mod dropout;
+pub mod format;
 pub mod gradient;
 pub mod input;
 pub mod loss;
@@ -20,6 +22,8 @@ pub mod pool;
 pub mod reduce;
 
 use compare::Bounds;
+use format::Rounding;
+use half::bf16;
 use input::{Draw, Input};
 use tensor_core::backend::Plan;
 use tensor_core::memory::Destination;
@@ -32,16 +36,25 @@ pub struct Output {
     pub name: &'static str,
     /// The elements.
     pub values: Vec<f64>,
+    /// How they were rounded.
+    pub rounding: Rounding,
 }
 
 impl Output {
     /// Reads a float tensor back.
     pub fn new(name: &'static str, tensor: &Tensor) -> Result<Output> {
-        let values = match tensor.dtype() {
+        let dtype = tensor.dtype();
+        let values = match dtype {
             DType::F64 => tensor.to_vec::<f64>()?,
-            _ => tensor.to_f32()?.into_iter().map(f64::from).collect(),
+            DType::Bf16 => tensor.to_vec::<bf16>()?.into_iter().map(f64::from).collect(),
+            _ => tensor.to_vec::<f32>()?.into_iter().map(f64::from).collect(),
         };
-        Ok(Output { name, values })
+        Ok(Output { name, values, rounding: Rounding::Last(dtype) })
+    }
+
+    /// The same output, computed from results that were kept in this type.
+    pub fn computed_within(self, dtype: DType) -> Output {
+        Output { rounding: Rounding::Within(dtype), ..self }
     }
 }
 
@@ -50,7 +63,7 @@ pub trait Case {
     /// Op, shape and options: unique, for it also seeds the inputs.
     fn name(&self) -> String;
 
-    /// Random inputs, already rounded to f32.
+    /// Random inputs, already rounded to f32; what is an activation says so.
     fn inputs(&self, draw: &mut Draw) -> Vec<Input>;
 
     /// Every plan that is legal on this device; none for ops that are not planned.

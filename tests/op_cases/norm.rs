@@ -185,7 +185,7 @@ impl Case for NormCase {
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let NormShape { rows, channels } = self.shape;
         let (matrix, vector) = ([rows, channels], [channels]);
-        let input = draw.normal_about(matrix, self.mean, 1.0);
+        let input = draw.normal_about(matrix, self.mean, 1.0).activation();
         match self.part {
             Part::Statistics => vec![input],
             Part::FinaliseBatch | Part::FinaliseRunning => {
@@ -204,16 +204,16 @@ impl Case for NormCase {
                 let shift = Input::new(vector, shifts);
                 let hole =
                     |x: f32, mean: f32| if not_a_number && x > mean + 1.0 { f32::NAN } else { x };
-                let addend = draw.normal(matrix).map(|x| hole(x, 0.0));
+                let addend = draw.normal(matrix).map(|x| hole(x, 0.0)).activation();
                 vec![input.map(|x| hole(x, self.mean)), scale, shift, addend]
             }
             Part::BackwardReduce { .. } | Part::BackwardApply { .. } => {
-                let output = draw.normal(matrix).map(|x| x.max(0.0));
+                let output = draw.normal(matrix).map(|x| x.max(0.0)).activation();
                 let mean = draw.normal_about(vector, self.mean, 0.1);
-                let mut inputs = vec![draw.normal(matrix), output, input, mean];
+                let mut inputs = vec![draw.normal(matrix).activation(), output, input, mean];
                 inputs.extend([draw.uniform(vector, 0.5, 2.0), draw.normal(vector)]);
                 inputs.extend([draw.normal([2, channels]).map(|x| x * rows as f32)]);
-                inputs.push(draw.normal(matrix));
+                inputs.push(draw.normal(matrix).activation());
                 inputs
             }
         }
@@ -301,7 +301,7 @@ impl NormCase {
         let distances = inputs[2].floats().iter().enumerate();
         let distances = distances.map(|(i, x)| (x - means[i % means.len()]).abs()).collect();
         magnitudes[1] = inputs[1].map(|_| 1.0);
-        magnitudes[2] = Input::new(inputs[2].shape, distances);
+        magnitudes[2] = Input::new(inputs[2].shape, distances).activation();
         magnitudes[3] = inputs[3].map(|_| 0.0);
         magnitudes[6] = inputs[6].map(|x| -x.abs());
         magnitudes

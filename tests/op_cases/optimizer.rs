@@ -4,8 +4,9 @@
 use tensor_core::backend::Plan;
 use tensor_core::ops::optimizer::{AdamStep, Decay, Segment, SgdStep};
 use tensor_core::ops::optimizer::{adam_step, sgd_step, sum_of_squares};
-use tensor_core::{Device, Result, Tensor};
+use tensor_core::{DType, Device, Result, Tensor};
 
+use super::format::Rounding;
 use super::input::{Draw, Input, absolute_inputs};
 use super::{Case, Output, absolute, magnitudes_by_reference};
 
@@ -82,22 +83,32 @@ impl Case for Step {
         }
         let (values, state) = (draw.normal([self.length]), draw.normal([self.length]));
         let mean_square = draw.uniform([self.length], 0.1, 2.0);
-        vec![Input::new([self.length], gradients), values, state, mean_square]
+        let twin = values.clone().activation();
+        vec![Input::new([self.length], gradients), values, state, mean_square, twin]
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
         let (gradients, segments) = (&inputs[0], &self.segments);
         let (mut values, mut state) = (inputs[1].duplicate()?, inputs[2].duplicate()?);
+        let mut twin = inputs[4].duplicate()?;
+        let has_twin = twin.dtype() != values.dtype();
         match &self.rule {
             Rule::Sgd(step) => {
-                sgd_step(step, segments, gradients, &mut values, None, &mut state)?;
-                Ok(vec![Output::new("values", &values)?, Output::new("velocity", &state)?])
+                let given = has_twin.then_some(&mut twin);
+                sgd_step(step, segments, gradients, &mut values, given, &mut state)?;
+                Ok(vec![
+                    Output::new("values", &values)?,
+                    Output::new("twin", if has_twin { &twin } else { &values })?,
+                    Output::new("velocity", &state)?,
+                ])
             }
             Rule::Adam(step) => {
                 let mut squares = inputs[3].duplicate()?;
-                adam_step(step, segments, gradients, &mut values, None, &mut state, &mut squares)?;
+                let given = has_twin.then_some(&mut twin);
+                adam_step(step, segments, gradients, &mut values, given, &mut state, &mut squares)?;
                 Ok(vec![
                     Output::new("values", &values)?,
+                    Output::new("twin", if has_twin { &twin } else { &values })?,
                     Output::new("mean", &state)?,
                     Output::new("mean square", &squares)?,
                 ])
@@ -109,7 +120,8 @@ impl Case for Step {
                 let with_frozen = sum_of_squares(std::slice::from_ref(&everything), gradients)?;
                 let values =
                     vec![sum, if with_frozen.is_finite() { with_frozen } else { f64::NAN }];
-                Ok(vec![Output { name: "sums", values }])
+                let rounding = Rounding::Last(DType::F32);
+                Ok(vec![Output { name: "sums", values, rounding }])
             }
         }
     }
@@ -121,7 +133,9 @@ impl Case for Step {
         let growing = Step { segments, ..*self };
         let mut magnitudes = magnitudes_by_reference(&growing, &absolute_inputs(inputs))?;
         if let Rule::Adam(step) = &self.rule {
-            magnitudes[0] = self.adam_magnitudes(step, inputs, &magnitudes[1], &expected[2].values);
+            let of_values = self.adam_magnitudes(step, inputs, &magnitudes[2], &expected[3].values);
+            magnitudes[0].clone_from(&of_values);
+            magnitudes[1] = of_values;
         }
         Ok(magnitudes)
     }

@@ -72,8 +72,9 @@ impl Case for OfOne {
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [low, high] = self.range;
-        let input = draw.uniform([self.length], low, high);
-        vec![input, draw.normal([self.length]), draw.normal([self.length])]
+        let input = draw.uniform([self.length], low, high).activation();
+        let mut normal = || draw.normal([self.length]).activation();
+        vec![input, normal(), normal()]
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
@@ -106,7 +107,7 @@ impl Case for OfNotANumber {
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [low, high] = self.range;
         let hole = |x: f32| if x > (low + high) / 2.0 { f32::NAN } else { x };
-        vec![draw.uniform([1000], low, high).map(hole)]
+        vec![draw.uniform([1000], low, high).map(hole).activation()]
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
@@ -130,7 +131,8 @@ impl Case for OfTwo {
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [left, right] = self.lengths;
-        vec![draw.normal([left]), draw.uniform([right], 0.5, 2.0), draw.normal([left])]
+        let inputs = [draw.normal([left]), draw.uniform([right], 0.5, 2.0), draw.normal([left])];
+        inputs.map(Input::activation).into()
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {

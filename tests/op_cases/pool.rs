@@ -59,11 +59,12 @@ const CONTENTS: [Content; 3] = [Content::Negative, Content::Ties, Content::NotAN
 
 impl Content {
     fn draw(self, draw: &mut Draw, dims: [usize; 4]) -> Input {
-        match self {
+        let drawn = match self {
             Content::Negative => draw.normal_about(dims, -3.0, 1.0),
             Content::Ties => draw.uniform(dims, 0.5, 3.5).map(f32::round),
             Content::NotANumber => draw.normal(dims).map(|x| if x > 1.5 { f32::NAN } else { x }),
-        }
+        };
+        drawn.activation()
     }
 }
 
@@ -106,7 +107,8 @@ impl Case for MaxPool {
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let input = self.content.draw(draw, self.input_dims());
-        vec![input, draw.normal(self.output_dims()), draw.normal(self.input_dims())]
+        let gradient = draw.normal(self.output_dims()).activation();
+        vec![input, gradient, draw.normal(self.input_dims()).activation()]
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
@@ -144,7 +146,8 @@ impl Case for WholePicture {
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [n, _, _, c] = self.picture;
         let input = self.content.draw(draw, self.picture);
-        vec![input, draw.normal([n, self.kind.columns(c)]), draw.normal(self.picture)]
+        let gradient = draw.normal([n, self.kind.columns(c)]);
+        vec![input, gradient, draw.normal(self.picture).activation()]
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
