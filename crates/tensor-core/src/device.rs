@@ -7,7 +7,7 @@ pub use choice::DeviceChoice;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Replay};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::cuda::{self, Cuda, CudaOptions};
 use crate::memory::{MemoryPool, MemoryReport};
@@ -181,6 +181,33 @@ impl Device {
         self.memory().memory().event()?.wait()
     }
 
+    /// Records the work that `record` gives to this device, to be replayed at the price of one launch.
+    ///
+    /// Nothing runs while it is recorded, so nothing may wait for results meanwhile, and tensors made in
+    /// it hold nothing before the first [`replay`](CapturedGraph::replay), which writes them; each later
+    /// one overwrites them. Tensors that it reads must be written in place to change
+    /// ([`Tensor::write`](crate::Tensor::write)). Its memory stays its own for as long as the graph or
+    /// one of those tensors lives. Run the same work once before it is captured: that loads its kernels.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a device that runs work while it is given, as the CPU does;
+    /// [`Error::Device`] while ops are profiled; what `record` failed with.
+    pub fn capture<T>(&self, record: impl FnOnce() -> Result<T>) -> Result<(T, CapturedGraph)> {
+        if self.shared.profiler.is_on() {
+            let message = "ops are being profiled, which waits for each of them";
+            return Err(Error::Device(format!("{} cannot be captured: {message}", self.name())));
+        }
+        let (mut record, mut made) = (Some(record), None);
+        let work = self.backend().capture(&mut || {
+            made = record.take().map(|record| record()).transpose()?;
+            Ok(())
+        })?;
+        let made = made.ok_or_else(|| {
+            Error::Device(format!("{} captured without recording anything", self.name()))
+        })?;
+        Ok((made, CapturedGraph { device: self.clone(), work }))
+    }
+
     /// The hook that all ops pass: runs one contract function and, while profiling, counts it.
     pub(crate) fn run<T>(
         &self,
@@ -206,6 +233,33 @@ impl Device {
         }
         let (left, right) = (self.name().to_string(), other.name().to_string());
         Err(Error::DeviceMismatch { op, left, right })
+    }
+}
+
+/// Work of a device that can be run again; see [`Device::capture`].
+pub struct CapturedGraph {
+    device: Device,
+    work: Box<dyn Replay>,
+}
+
+impl CapturedGraph {
+    /// Gives the recorded work to the device once more; returns before it is done.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with what earlier work failed with.
+    pub fn replay(&mut self) -> Result<()> {
+        self.work.replay()
+    }
+
+    /// The device that it runs on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+impl fmt::Debug for CapturedGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CapturedGraph({})", self.device.description())
     }
 }
 

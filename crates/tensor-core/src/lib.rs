@@ -13,6 +13,7 @@ pub mod random;
 pub mod reference;
 pub mod shape;
 pub mod tensor;
+pub mod transfer;
 
 pub use cpu::{CpuOptions, InstructionSet};
 pub use cuda::{CudaOptions, Precision};

@@ -93,6 +93,17 @@ impl Tensor {
         Tensor::from_f32(device, shape, &vec![value; shape.elements()])
     }
 
+    /// A tensor in a buffer that there is; what its memory holds is the caller's business.
+    pub(crate) fn of_buffer(
+        device: &Device,
+        buffer: Buffer,
+        offset: usize,
+        shape: Shape,
+        dtype: DType,
+    ) -> Tensor {
+        Tensor { buffer, offset, shape, dtype, device: device.clone() }
+    }
+
     /// Lengths of the dimensions.
     pub fn shape(&self) -> Shape {
         self.shape
@@ -273,12 +284,12 @@ impl std::fmt::Debug for Tensor {
     }
 }
 
-fn as_bytes<T: Element>(values: &[T]) -> &[u8] {
+pub(crate) fn as_bytes<T: Element>(values: &[T]) -> &[u8] {
     // SAFETY: elements are plain numbers without padding.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-fn from_bytes<T: Element>(bytes: &[u8]) -> Vec<T> {
+pub(crate) fn from_bytes<T: Element>(bytes: &[u8]) -> Vec<T> {
     let chunks = bytes.chunks_exact(size_of::<T>());
     // SAFETY: each chunk has the bytes of one element, and every bit pattern of an element is valid.
     chunks.map(|chunk| unsafe { chunk.as_ptr().cast::<T>().read_unaligned() }).collect()

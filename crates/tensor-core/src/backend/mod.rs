@@ -33,8 +33,17 @@ pub use pool::PoolKernels;
 pub use reduce::ReduceKernels;
 pub use support::{OPS, Operands};
 
-use crate::DType;
 use crate::memory::MemoryPool;
+use crate::{DType, Error, Result};
+
+/// Work that was recorded.
+pub trait Replay: Send {
+    /// Gives the work to the device once more, at the same addresses.
+    ///
+    /// # Errors
+    /// What earlier work failed with.
+    fn replay(&mut self) -> Result<()>;
+}
 
 /// A device's kernels, all families, and its memory.
 pub trait Backend:
@@ -66,6 +75,15 @@ pub trait Backend:
     /// The type of activations and their gradients, from the batch up to the pooling of whole pictures:
     /// [`float`](Self::float), or `Bf16`.
     fn activation(&self) -> DType;
+
+    /// Records the work that `record` gives to this backend, to be run again and again.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a backend that runs work while it is given; what `record` failed with.
+    fn capture(&self, _record: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Replay>> {
+        let message = "it runs work at once; there is nothing to capture".to_string();
+        Err(Error::Unsupported { op: "capture", device: self.name().to_string(), message })
+    }
 
     /// Whether `op` (a name of [`OPS`]) takes activations, or floats where it has no activations, of
     /// this type. What is not supported is [`Error::Unsupported`](crate::Error::Unsupported) in `ops/`.

@@ -1,16 +1,19 @@
-//! An opened device: its primary context and its two streams.
+//! An opened device: its primary context, its two streams, and whether work is being captured.
 //!
 //! All kernels go to the compute stream, so that memory freed by one op may be written by the next
 //! without waiting. The copy stream writes into fixed input slots only. Which devices there are is
 //! asked in `driver.rs`.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys;
 
 use super::driver::{self, DeviceInfo, check};
-use crate::Result;
+use super::staging::PinnedBlock;
 use crate::memory::Event;
+use crate::{Error, Result};
 
 /// A device that is open. Handles of the driver may be used from any thread that has bound the
 /// context.
@@ -20,6 +23,16 @@ pub(super) struct Context {
     pub copies: sys::CUstream,
     device: sys::CUdevice,
     handle: sys::CUcontext,
+    /// The thread that captures work of the compute stream, 0 if none does.
+    capturer: AtomicUsize,
+    /// Host bytes that captured copies read whenever they run.
+    captured_bytes: Mutex<Vec<PinnedBlock>>,
+}
+
+/// A number for the calling thread, never 0: the address of something of its own.
+fn this_thread() -> usize {
+    thread_local!(static TOKEN: u8 = const { 0 });
+    TOKEN.with(|token| std::ptr::from_ref(token) as usize)
 }
 
 // SAFETY: the driver's handles are valid in every thread, and the driver locks what it shares.
@@ -36,7 +49,15 @@ impl Context {
         let retained = unsafe { sys::cuDevicePrimaryCtxRetain(&mut handle, device) };
         check(format_args!("opening device {} ({})", info.index, info.name), retained)?;
         let none = std::ptr::null_mut();
-        let mut context = Context { info, compute: none, copies: none, device, handle };
+        let mut context = Context {
+            info,
+            compute: none,
+            copies: none,
+            device,
+            handle,
+            capturer: AtomicUsize::new(0),
+            captured_bytes: Mutex::default(),
+        };
         context.bind()?;
         context.compute = stream()?;
         context.copies = stream()?;
@@ -49,9 +70,60 @@ impl Context {
         check("binding the device to a thread", unsafe { sys::cuCtxSetCurrent(self.handle) })
     }
 
+    /// Binds the device for giving it work. While one thread captures, the work of all others would
+    /// become part of the capture, so it is refused.
+    pub fn begin_work(&self) -> Result<()> {
+        let capturer = self.capturer.load(Ordering::Acquire);
+        if capturer != 0 && capturer != this_thread() {
+            return Err(Error::Device(format!(
+                "{self}: another thread is capturing the device's work; wait until it is done"
+            )));
+        }
+        self.bind()
+    }
+
+    /// Binds the device for what cannot be captured, because it waits for the device or is done by
+    /// another stream; `what` says what that is.
+    pub fn begin_uncaptured(&self, what: &str) -> Result<()> {
+        if self.is_capturing() {
+            return Err(Error::Device(format!(
+                "{self}: {what} is not possible while work is being captured; do it before or after"
+            )));
+        }
+        self.bind()
+    }
+
+    pub fn is_capturing(&self) -> bool {
+        self.capturer.load(Ordering::Acquire) != 0
+    }
+
+    /// Marks the calling thread as the one whose work is captured.
+    pub fn begin_capture(&self) -> Result<()> {
+        let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        let begun = self.capturer.compare_exchange(0, this_thread(), order, failed);
+        let taken =
+            |_| Error::Device(format!("{self}: the device's work is being captured already"));
+        begun.map(|_| ()).map_err(taken)
+    }
+
+    /// Ends what [`begin_capture`](Self::begin_capture) began; the bytes that captured copies read.
+    pub fn end_capture(&self) -> Vec<PinnedBlock> {
+        self.capturer.store(0, Ordering::Release);
+        std::mem::take(&mut *self.captured_bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps a copy of host bytes for as long as the capture can run, and gives its address.
+    pub fn keep_for_capture(self: &Arc<Context>, bytes: &[u8]) -> Result<*const u8> {
+        let mut block = PinnedBlock::new(self, bytes.len())?;
+        block.bytes_mut().copy_from_slice(bytes);
+        let address = block.bytes().as_ptr();
+        self.captured_bytes.lock().unwrap_or_else(PoisonError::into_inner).push(block);
+        Ok(address)
+    }
+
     /// Blocks until all work given to the compute stream is done.
     pub fn synchronize(&self) -> Result<()> {
-        self.bind()?;
+        self.begin_uncaptured("waiting for the device")?;
         // SAFETY: the stream lives as long as `self`.
         check("waiting for the device", unsafe { sys::cuStreamSynchronize(self.compute) })
     }
@@ -98,7 +170,7 @@ impl fmt::Display for Context {
 
 /// A point in a stream's work.
 pub(super) struct StreamEvent {
-    context: std::sync::Arc<Context>,
+    context: Arc<Context>,
     handle: sys::CUevent,
 }
 
@@ -109,7 +181,7 @@ unsafe impl Sync for StreamEvent {}
 
 impl StreamEvent {
     /// An event that has not been recorded: nothing waits for it.
-    pub fn new(context: &std::sync::Arc<Context>) -> Result<StreamEvent> {
+    pub fn new(context: &Arc<Context>) -> Result<StreamEvent> {
         context.bind()?;
         let mut handle = std::ptr::null_mut();
         let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32;

@@ -124,7 +124,7 @@ impl<'a> Launch<'a> {
                 self.function.threads
             )));
         }
-        self.context.bind()?;
+        self.context.begin_work()?;
         self.function.allow_shared_memory(self.shared)?;
         let words = self.words.as_mut_ptr();
         // SAFETY: every start lies inside the words.

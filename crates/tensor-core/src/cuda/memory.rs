@@ -6,8 +6,9 @@ use cudarc::driver::sys::{self, CUresult};
 
 use super::context::{Context, StreamEvent};
 use super::driver::check;
+use super::staging::PinnedStaging;
 use crate::Result;
-use crate::memory::{Address, Event, RawMemory};
+use crate::memory::{Address, Event, RawMemory, Staging};
 
 /// A device's memory.
 pub(super) struct CudaMemory {
@@ -56,10 +57,15 @@ impl RawMemory for CudaMemory {
         if from.is_empty() {
             return Ok(());
         }
-        self.context.bind()?;
-        let (source, stream) = (from.as_ptr().cast(), self.context.compute);
+        self.context.begin_work()?;
+        // A captured copy reads its source whenever it runs.
+        let source = match self.context.is_capturing() {
+            true => self.context.keep_for_capture(from)?,
+            false => from.as_ptr(),
+        };
+        let (source, stream) = (source.cast(), self.context.compute);
         // SAFETY: the caller vouches for the destination. The bytes are pageable, so the driver has
-        // taken its own copy of them when it returns.
+        // taken its own copy of them when it returns, or kept with the capture.
         let result = unsafe { sys::cuMemcpyHtoDAsync_v2(to, source, from.len(), stream) };
         check(format_args!("copying {} bytes to the device", from.len()), result)
     }
@@ -68,7 +74,7 @@ impl RawMemory for CudaMemory {
         if to.is_empty() {
             return Ok(());
         }
-        self.context.bind()?;
+        self.context.begin_uncaptured("reading results")?;
         let (target, stream) = (to.as_mut_ptr().cast(), self.context.compute);
         // SAFETY: the caller vouches for the source; `to` is borrowed until the stream has been
         // waited for.
@@ -82,7 +88,7 @@ impl RawMemory for CudaMemory {
         if bytes == 0 {
             return Ok(());
         }
-        self.context.bind()?;
+        self.context.begin_work()?;
         // SAFETY: the caller vouches for both ranges; the stream keeps the order of what uses them.
         let result = unsafe { sys::cuMemcpyDtoDAsync_v2(to, from, bytes, self.context.compute) };
         check(format_args!("copying {bytes} bytes on the device"), result)
@@ -92,15 +98,20 @@ impl RawMemory for CudaMemory {
         if bytes == 0 {
             return Ok(());
         }
-        self.context.bind()?;
+        self.context.begin_work()?;
         // SAFETY: the caller vouches for the range.
         let result = unsafe { sys::cuMemsetD8Async(address, byte, bytes, self.context.compute) };
         check(format_args!("filling {bytes} bytes on the device"), result)
     }
 
     fn event(&self) -> Result<Box<dyn Event>> {
+        self.context.begin_uncaptured("marking a point to wait for")?;
         let event = StreamEvent::new(&self.context)?;
         event.record(self.context.compute)?;
         Ok(Box::new(event))
+    }
+
+    fn staging(&self, bytes: usize) -> Result<Box<dyn Staging>> {
+        Ok(Box::new(PinnedStaging::new(&self.context, bytes)?))
     }
 }

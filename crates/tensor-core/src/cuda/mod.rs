@@ -2,15 +2,17 @@
 //! PTX, loaded through the driver that is found at run time. Nothing of CUDA is needed to build, and
 //! a machine without it gets an error that says what is missing.
 //!
-//! `driver` finds devices, `context` opens one, `memory` is its memory, `modules` and `launch` its
-//! kernels; each family of the contract has a file of its name.
+//! `driver` finds devices, `context` opens one, `memory` and `staging` are its memory, `modules` and
+//! `launch` its kernels, `graph` records them; each family of the contract has a file of its name.
 
 mod context;
 mod driver;
+mod graph;
 mod launch;
 mod memory;
 mod missing;
 mod modules;
+mod staging;
 
 pub use driver::{Capability, DeviceInfo, DriverVersion, devices, driver_version, refusal};
 
@@ -22,7 +24,7 @@ use self::context::Context;
 use self::launch::Launch;
 use self::memory::CudaMemory;
 use self::modules::Modules;
-use crate::backend::Backend;
+use crate::backend::{Backend, Replay};
 use crate::memory::MemoryPool;
 use crate::{DType, Error, Result};
 
@@ -153,6 +155,10 @@ impl Backend for Cuda {
 
     fn activation(&self) -> DType {
         self.precision.dtype()
+    }
+
+    fn capture(&self, record: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Replay>> {
+        self.capture_graph(record)
     }
 }
 

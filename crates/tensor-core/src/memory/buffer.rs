@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::arena::Arena;
 use super::pool::Shared;
 use super::{Address, RawMemory, Slice, SliceMut};
 use crate::DType;
@@ -15,6 +16,7 @@ pub struct Buffer {
 
 struct Block {
     pool: Arc<Shared>,
+    arena: Option<Arc<Arena>>,
     address: Address,
     bytes: usize,
     capacity: usize,
@@ -22,18 +24,22 @@ struct Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.pool.put_back(self.address, self.capacity);
+        match &self.arena {
+            Some(arena) => arena.put_back(self.address, self.capacity),
+            None => self.pool.put_back(self.address, self.capacity),
+        }
     }
 }
 
 impl Buffer {
     pub(super) fn new(
         pool: Arc<Shared>,
+        arena: Option<Arc<Arena>>,
         address: Address,
         bytes: usize,
         capacity: usize,
     ) -> Buffer {
-        Buffer { block: Arc::new(Block { pool, address, bytes, capacity }) }
+        Buffer { block: Arc::new(Block { pool, arena, address, bytes, capacity }) }
     }
 
     /// Where the block begins.

@@ -2,8 +2,8 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 
-use super::{ALIGNMENT, Address, Event, RawMemory};
-use crate::Result;
+use super::{ALIGNMENT, Address, Event, RawMemory, Staging};
+use crate::{Error, Result};
 
 /// Memory of this process, aligned for vector loads.
 #[derive(Debug, Clone)]
@@ -82,5 +82,47 @@ impl RawMemory for HostMemory {
 
     fn event(&self) -> Result<Box<dyn Event>> {
         Ok(Box::new(Done))
+    }
+
+    fn staging(&self, bytes: usize) -> Result<Box<dyn Staging>> {
+        let mut staged = Vec::new();
+        let reserved = staged.try_reserve_exact(bytes);
+        reserved.map_err(|_| Error::OutOfMemory {
+            device: "the host".to_string(),
+            requested: bytes,
+            in_use: 0,
+            limit: None,
+        })?;
+        staged.resize(bytes, 0);
+        Ok(Box::new(HostStaging { bytes: staged }))
+    }
+}
+
+/// Transfers from host memory to host memory are copies, over when the call returns.
+struct HostStaging {
+    bytes: Vec<u8>,
+}
+
+impl Staging for HostStaging {
+    fn bytes(&mut self) -> Result<&mut [u8]> {
+        Ok(&mut self.bytes)
+    }
+
+    unsafe fn upload(&mut self, to: Address, bytes: usize) -> Result<()> {
+        let from = &self.bytes[..bytes];
+        // SAFETY: the caller vouches for the destination; a vector cannot overlap a block.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to as *mut u8, bytes) };
+        Ok(())
+    }
+
+    fn fence(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    unsafe fn download(&mut self, from: Address, bytes: usize) -> Result<()> {
+        let to = &mut self.bytes[..bytes];
+        // SAFETY: the caller vouches for the source; a vector cannot overlap a block.
+        unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to.as_mut_ptr(), bytes) };
+        Ok(())
     }
 }

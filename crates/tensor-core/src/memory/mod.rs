@@ -4,11 +4,13 @@
 //! and enforces a limit; a [`Buffer`] is a shared block, [`Slice`] and [`SliceMut`] are typed ranges
 //! of it, the only thing a backend's kernels see. Shapes live further up, in `Tensor`.
 
+mod arena;
 mod buffer;
 mod host;
 mod pool;
 mod slice;
 
+pub(crate) use arena::Arena;
 pub use buffer::Buffer;
 pub use host::HostMemory;
 pub use pool::{MemoryPool, MemoryReport};
@@ -80,4 +82,40 @@ pub trait RawMemory: Send + Sync + 'static {
     /// # Errors
     /// What earlier work failed with.
     fn event(&self) -> Result<Box<dyn Event>>;
+
+    /// `bytes` bytes of host memory for transfers beside the device's work.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) on the host.
+    fn staging(&self, bytes: usize) -> Result<Box<dyn Staging>>;
+}
+
+/// Host memory that a device reads and writes by itself, while it and the host do other work.
+pub trait Staging: Send {
+    /// The bytes, once the last transfer is over: to be filled before an upload, or what a download
+    /// brought.
+    ///
+    /// # Errors
+    /// What earlier work failed with.
+    fn bytes(&mut self) -> Result<&mut [u8]>;
+
+    /// Begins to copy the first `bytes` bytes to the device. It waits for the last
+    /// [`fence`](Self::fence), but for no other work; work given from now on waits for it.
+    ///
+    /// # Safety
+    /// `to .. to + bytes` lies in a live block, which stays alive until the copy is over, and which only
+    /// work before the last fence reads or writes.
+    unsafe fn upload(&mut self, to: Address, bytes: usize) -> Result<()>;
+
+    /// The next upload waits for all work given so far.
+    ///
+    /// # Errors
+    /// What earlier work failed with.
+    fn fence(&mut self) -> Result<()>;
+
+    /// Begins to copy bytes of the device to the first bytes here, behind all work given so far.
+    ///
+    /// # Safety
+    /// `from .. from + bytes` lies in a live block and was written.
+    unsafe fn download(&mut self, from: Address, bytes: usize) -> Result<()>;
 }

@@ -1,8 +1,10 @@
-//! A caching allocator over [`RawMemory`]: size classes up to 1 MiB, near-exact blocks above.
+//! A caching allocator over [`RawMemory`]: size classes up to 1 MiB, near-exact blocks above. While
+//! work is recorded for later, blocks come from an arena (`arena.rs`) that lives with the recording.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::arena::Arena;
 use super::{ALIGNMENT, Address, Buffer, RawMemory};
 use crate::{Error, Result};
 
@@ -35,11 +37,16 @@ pub(super) struct Shared {
     state: Mutex<State>,
 }
 
+/// Free blocks by size.
+pub(super) type Cache = BTreeMap<usize, Vec<Address>>;
+
 #[derive(Default)]
 struct State {
-    cached: BTreeMap<usize, Vec<Address>>,
+    cached: Cache,
     report: MemoryReport,
     poison: bool,
+    /// Where blocks come from while work is recorded.
+    arena: Option<Arc<Arena>>,
 }
 
 impl MemoryPool {
@@ -61,25 +68,23 @@ impl MemoryPool {
     /// was given back.
     pub fn allocate(&self, bytes: usize) -> Result<Buffer> {
         let capacity = block_size(bytes);
-        let (address, poison) = {
-            let mut state = self.shared.lock();
-            let within =
-                state.report.limit.is_none_or(|limit| state.report.in_use + capacity <= limit);
-            let address = if within { self.take(&mut state, capacity)? } else { None };
-            let Some(address) = address else {
-                return Err(Error::OutOfMemory {
-                    device: self.shared.memory.name(),
-                    requested: bytes,
-                    in_use: state.report.in_use,
-                    limit: state.report.limit,
-                });
-            };
-            state.report.in_use += capacity;
-            state.report.peak = state.report.peak.max(state.report.in_use);
-            state.report.allocations += 1;
-            (address, state.poison)
+        let mut state = self.shared.lock();
+        let arena = state.arena.clone();
+        let reused = arena.as_ref().and_then(|arena| arena.take(capacity));
+        let address = match reused {
+            Some(address) => address,
+            None => {
+                let address = self.take(&mut state, bytes, capacity)?;
+                if let Some(arena) = &arena {
+                    arena.adopt(address, capacity);
+                }
+                address
+            }
         };
-        let buffer = Buffer::new(self.shared.clone(), address, bytes, capacity);
+        state.report.allocations += 1;
+        let poison = state.poison;
+        drop(state);
+        let buffer = Buffer::new(self.shared.clone(), arena, address, bytes, capacity);
         if poison {
             // SAFETY: the block was just handed out and nobody else knows it.
             unsafe { self.shared.memory.fill(address, 0xFF, capacity)? };
@@ -87,18 +92,50 @@ impl MemoryPool {
         Ok(buffer)
     }
 
-    /// A block of this size from the cache or from the device, which gets the cache back if it is full.
-    fn take(&self, state: &mut State, capacity: usize) -> Result<Option<Address>> {
+    /// A block of `capacity` for `bytes` bytes, within the limit, counted as in use.
+    fn take(&self, state: &mut State, bytes: usize, capacity: usize) -> Result<Address> {
+        let after = state.report.in_use + capacity;
+        let within = state.report.limit.is_none_or(|limit| after <= limit);
+        let address = if within { self.find(state, capacity)? } else { None };
+        let address = address.ok_or_else(|| Error::OutOfMemory {
+            device: self.shared.memory.name(),
+            requested: bytes,
+            in_use: state.report.in_use,
+            limit: state.report.limit,
+        })?;
+        state.report.in_use = after;
+        state.report.peak = state.report.peak.max(after);
+        Ok(address)
+    }
+
+    /// A block of this size from the cache or from the device, which gets the cache back if it is
+    /// full. While work is recorded it does not: a device waits for its work before it takes memory
+    /// back, and recorded work has not even begun.
+    fn find(&self, state: &mut State, capacity: usize) -> Result<Option<Address>> {
         if let Some(cached) = state.cached.get_mut(&capacity).and_then(Vec::pop) {
             return Ok(Some(cached));
         }
         let mut fresh = self.shared.memory.allocate(capacity)?;
-        if fresh.is_none() {
+        if fresh.is_none() && state.arena.is_none() {
             self.shared.release(state);
             fresh = self.shared.memory.allocate(capacity)?;
         }
         state.report.reserved += fresh.map_or(0, |_| capacity);
         Ok(fresh)
+    }
+
+    /// From now until the recording ends, blocks come from an arena of its own.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if there is a recording already.
+    pub(crate) fn record(&self) -> Result<Recording> {
+        let mut state = self.shared.lock();
+        if state.arena.is_some() {
+            let name = self.shared.memory.name();
+            return Err(Error::Device(format!("{name}: work is being recorded already")));
+        }
+        state.arena = Some(Arc::new(Arena::new(self.shared.clone())));
+        Ok(Recording { shared: self.shared.clone() })
     }
 
     /// Sets or lifts the limit on bytes in use; what is in use already stays.
@@ -123,10 +160,39 @@ impl MemoryPool {
         state.report.peak = state.report.in_use;
     }
 
-    /// Gives every cached block back to the device.
+    /// Gives every cached block back to the device, unless work is being recorded.
     pub fn release_cached(&self) {
         let mut state = self.shared.lock();
-        self.shared.release(&mut state);
+        if state.arena.is_none() {
+            self.shared.release(&mut state);
+        }
+    }
+}
+
+/// A pool whose blocks come from an arena, until this is finished or dropped.
+pub(crate) struct Recording {
+    shared: Arc<Shared>,
+}
+
+impl Recording {
+    /// Ends it. The arena keeps every block that was in use meanwhile.
+    pub(crate) fn finish(self) -> Option<Arc<Arena>> {
+        self.shared.lock().arena.take()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // Its blocks go back to the pool, which takes the lock: not while it is held here.
+        let arena = self.shared.lock().arena.take();
+        drop(arena);
+    }
+}
+
+impl State {
+    fn put_back(&mut self, address: Address, capacity: usize) {
+        self.report.in_use -= capacity;
+        self.cached.entry(capacity).or_default().push(address);
     }
 }
 
@@ -135,11 +201,20 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a block into the cache; called when the last owner of a buffer is gone.
+    /// Takes a block into the cache; called when the last owner of a buffer is gone. What recorded work
+    /// may still read is kept for as long as that can run.
     pub(super) fn put_back(&self, address: Address, capacity: usize) {
         let mut state = self.lock();
-        state.report.in_use -= capacity;
-        state.cached.entry(capacity).or_default().push(address);
+        match &state.arena {
+            Some(arena) => arena.adopt(address, capacity),
+            None => state.put_back(address, capacity),
+        }
+    }
+
+    /// Takes back what an arena held.
+    pub(super) fn put_back_all(&self, blocks: impl Iterator<Item = (Address, usize)>) {
+        let mut state = self.lock();
+        blocks.for_each(|(address, capacity)| state.put_back(address, capacity));
     }
 
     fn release(&self, state: &mut State) {
@@ -209,6 +284,39 @@ mod tests {
         assert!(matches!(refused, Some(Error::OutOfMemory { requested: 1, in_use: 2048, .. })));
         drop(held);
         assert!(pool.allocate(1).is_ok());
+    }
+
+    #[test]
+    fn a_recording_shares_no_block_with_what_runs_between_its_replays() {
+        let pool = pool();
+        let before = pool.allocate(1000).expect("room");
+        let read_by_recording = before.address();
+        let recording = pool.record().expect("the first");
+        assert!(pool.record().is_err(), "one at a time");
+        let scratch = pool.allocate(1000).expect("room").address();
+        let output = pool.allocate(1000).expect("room");
+        assert_eq!(output.address(), scratch, "a recording uses its own blocks again");
+        drop(before);
+        let arena = recording.finish();
+        drop(output);
+        let between = [(); 3].map(|()| pool.allocate(1000).expect("room"));
+        for buffer in &between {
+            assert!(![read_by_recording, scratch].contains(&buffer.address()));
+        }
+        assert_eq!(pool.report().in_use, 5 * 1024);
+        drop((arena, between));
+        assert_eq!(pool.report().in_use, 0);
+        assert_eq!(pool.report().reserved, 5 * 1024);
+    }
+
+    #[test]
+    fn an_abandoned_recording_gives_its_blocks_back() {
+        let pool = pool();
+        let recording = pool.record().expect("the first");
+        drop(pool.allocate(1000).expect("room"));
+        drop(recording);
+        assert_eq!((pool.report().in_use, pool.report().reserved), (0, 1024));
+        assert!(pool.record().is_ok());
     }
 
     #[test]
