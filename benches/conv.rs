@@ -7,7 +7,7 @@ use tensor_core::backend::conv::{ConvDirection, ConvShape};
 use tensor_core::memory::Destination;
 use tensor_core::ops::conv;
 use tensor_core::random::Philox;
-use tensor_core::{Device, Tensor};
+use tensor_core::{DType, Device, Tensor};
 
 const BATCH: usize = 8;
 
@@ -21,14 +21,15 @@ const LAYERS: [(usize, usize, usize, usize, usize); 6] = [
     (56, 64, 128, 1, 2),
 ];
 
-fn random(device: &Device, shape: [usize; 4]) -> Tensor {
+fn random(device: &Device, shape: [usize; 4], dtype: DType) -> Tensor {
     let mut stream = Philox::new(1).stream([0; 3]);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal()).collect();
-    Tensor::from_f32(device, shape, &values).expect("there is memory")
+    Tensor::from_f32_as(device, shape, dtype, &values).expect("there is memory")
 }
 
 fn convolutions(criterion: &mut Criterion) {
     let device = Device::best().expect("there is a device");
+    let (float, activation) = (device.float(), device.activation());
     for (size, c, k, kernel, stride) in LAYERS {
         let shape = ConvShape {
             n: BATCH,
@@ -42,16 +43,16 @@ fn convolutions(criterion: &mut Criterion) {
             padding: [kernel / 2; 2],
             groups: 1,
         };
-        let input = random(&device, [BATCH, size, size, c]);
-        let weights = random(&device, [k, kernel, kernel, c]);
-        let gradient = random(&device, [BATCH, shape.p(), shape.q(), k]);
+        let input = random(&device, [BATCH, size, size, c], activation);
+        let weights = random(&device, [k, kernel, kernel, c], float);
+        let gradient = random(&device, [BATCH, shape.p(), shape.q(), k], activation);
         let mut group = criterion.benchmark_group("conv");
         group.throughput(Throughput::Elements(shape.flops()));
         let name = format!("{size}x{size}x{c}-{k} {kernel}x{kernel}/{stride}");
         for direction in
             [ConvDirection::Forward, ConvDirection::InputGradient, ConvDirection::WeightGradient]
         {
-            let plan = conv::plan(&device, &shape, device.activation(), direction)
+            let plan = conv::plan(&device, &shape, activation, direction)
                 .expect("a device computes with its own activations");
             let prepared = conv::prepare(&plan, &shape, direction, &weights).expect("it prepares");
             let mut like = match direction {

@@ -21,7 +21,8 @@ fn products(criterion: &mut Criterion) {
         let order = |rows, columns, transposed| {
             if transposed { [columns, rows] } else { [rows, columns] }
         };
-        let full = |shape| Tensor::full(&device, shape, 0.5).expect("there is memory");
+        let full =
+            |shape| Tensor::full(&device, shape, device.float(), 0.5).expect("there is memory");
         let left = full(order(m, k, left_transposed));
         let right = full(order(k, n, right_transposed));
         let shape = matmul::shape(&left, &right, left_transposed, right_transposed);

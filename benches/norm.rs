@@ -11,13 +11,12 @@ const SHAPE: [usize; 4] = [8, 56, 56, 64];
 
 fn norms(criterion: &mut Criterion) {
     let device = Device::best().expect("there is a device");
-    let full = |shape: &[usize], value| {
-        let shape = tensor_core::Shape::new(shape).expect("at most four dimensions");
-        Tensor::full(&device, shape, value).expect("there is memory")
-    };
-    let (input, gradient) = (full(&SHAPE, 0.5), full(&SHAPE, 0.1));
-    let (gamma, beta) = (full(&[64], 1.0), full(&[64], 0.0));
-    let running = Running { mean: full(&[64], 0.0), var: full(&[64], 1.0) };
+    let activation = device.activation();
+    let full = |value| Tensor::full(&device, SHAPE, activation, value).expect("there is memory");
+    let vector = |value| Tensor::full(&device, [64], device.float(), value).expect("as above");
+    let (input, gradient) = (full(0.5), full(0.1));
+    let (gamma, beta) = (vector(1.0), vector(0.0));
+    let running = Running { mean: vector(0.0), var: vector(1.0) };
     let shape = norm::shape(&input);
     let options = NormOptions::default();
     let partials = norm::statistics(&input).expect("it runs");
@@ -31,7 +30,7 @@ fn norms(criterion: &mut Criterion) {
         factors: &factors,
     };
     let sums = norm::backward_reduce(&backward).expect("it runs");
-    let bytes = |passes: u64| Throughput::Bytes(passes * shape.len() as u64 * 4);
+    let bytes = |passes: u64| Throughput::Bytes(passes * (shape.len() * activation.size()) as u64);
 
     let mut group = criterion.benchmark_group("norm");
     group.throughput(bytes(1)).bench_function("statistics", |bencher| {

@@ -30,7 +30,8 @@ fn steps(criterion: &mut Criterion) {
     let (architecture, head) = (Arch::ResNet18.architecture(), HeadOptions::default());
     let (network, mut store) =
         Classifier::new(architecture, CLASSES, &head, 0, &device).expect("it builds");
-    let images = Tensor::full(&device, [BATCH, SIZE, SIZE, 3], 0.5).expect("there is memory");
+    let images = Tensor::full(&device, [BATCH, SIZE, SIZE, 3], device.activation(), 0.5)
+        .expect("there is memory");
     let mut optimizer = Sgd::new(0.9);
     let mut group = criterion.benchmark_group("step");
     group.throughput(Throughput::Elements(BATCH as u64));

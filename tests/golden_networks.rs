@@ -56,9 +56,9 @@ impl Subject {
     }
 
     fn images(&self, step: usize) -> Var {
-        let (n, size) = (self.golden.batch, self.golden.size);
-        let images =
-            Tensor::from_f32(self.store.device(), [n, size, size, 3], &self.golden.images(step));
+        let (device, images) = (self.store.device(), self.golden.images(step));
+        let shape = [self.golden.batch, self.golden.size, self.golden.size, 3];
+        let images = Tensor::from_f32_as(device, shape, device.activation(), &images);
         Var::constant(images.expect("there is memory"))
     }
 

@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let shape = [options.batch, options.size, options.size, 3];
     let mut stream = Philox::new(0).stream([0; 3]);
     let images: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal()).collect();
-    let images = Tensor::from_f32(&device, shape, &images)?;
+    let images = Tensor::from_f32_as(&device, shape, device.activation(), &images)?;
     let labels: Vec<usize> = (0..options.batch).map(|index| index % CLASSES).collect();
     let mut optimizer = Sgd::new(0.9);
     let mut seconds = Vec::new();

@@ -5,8 +5,8 @@
 
 use tensor_core::memory::Destination;
 use tensor_core::ops::norm::Running;
-use tensor_core::ops::pointwise::copy_into;
-use tensor_core::{Shape, Tensor};
+use tensor_core::ops::pointwise::{constant, copy_into};
+use tensor_core::{DType, Shape, Tensor};
 
 use crate::{Error, ParameterId, ParameterStore, Result, StatisticsId};
 
@@ -51,6 +51,8 @@ pub trait Function: Send {
 struct Node {
     function: Option<Box<dyn Function>>,
     inputs: Vec<Option<usize>>,
+    /// Type of the value, and so of its gradient.
+    dtype: DType,
 }
 
 /// What a forward pass recorded.
@@ -85,8 +87,7 @@ impl Tape {
     /// A value whose gradient [`backward_to`](Self::backward_to) returns: an input to be
     /// differentiated by.
     pub fn leaf(&mut self, value: Tensor) -> Var {
-        self.nodes.push(Node { function: None, inputs: Vec::new() });
-        Var { value, node: Some(self.nodes.len() - 1) }
+        self.push(value, None, Vec::new())
     }
 
     /// True if a function of these inputs and parameters has to be recorded.
@@ -109,8 +110,7 @@ impl Tape {
         function: impl Function + 'static,
     ) -> Var {
         let inputs = inputs.iter().map(|input| input.node).collect();
-        self.nodes.push(Node { function: Some(Box::new(function)), inputs });
-        Var { value, node: Some(self.nodes.len() - 1) }
+        self.push(value, Some(Box::new(function)), inputs)
     }
 
     /// Records a function of inputs alone if any of them needs a gradient; `function` is only
@@ -124,8 +124,17 @@ impl Tape {
         if self.silent || !inputs.iter().any(|input| input.needs_gradient()) {
             return Var::constant(value);
         }
-        let nodes = inputs.iter().map(|input| input.node).collect();
-        self.nodes.push(Node { function: Some(function()), inputs: nodes });
+        let inputs = inputs.iter().map(|input| input.node).collect();
+        self.push(value, Some(function()), inputs)
+    }
+
+    fn push(
+        &mut self,
+        value: Tensor,
+        function: Option<Box<dyn Function>>,
+        inputs: Vec<Option<usize>>,
+    ) -> Var {
+        self.nodes.push(Node { function, inputs, dtype: value.dtype() });
         Var { value, node: Some(self.nodes.len() - 1) }
     }
 
@@ -140,7 +149,8 @@ impl Tape {
     /// # Errors
     /// [`Error::NothingToDifferentiate`] if nothing was recorded; those of the functions.
     pub fn backward(self, loss: &Var, store: &mut ParameterStore) -> Result<()> {
-        let gradient = Tensor::full(loss.value.device(), loss.shape(), 1.0)?;
+        let loss_value = &loss.value;
+        let gradient = constant(loss_value.device(), loss.shape(), loss_value.dtype(), 1.0)?;
         self.backward_to(loss, gradient, store, &[]).map(drop)
     }
 
@@ -157,15 +167,17 @@ impl Tape {
         leaves: &[&Var],
     ) -> Result<Vec<Option<Tensor>>> {
         let Some(last) = from.node else { return Err(Error::NothingToDifferentiate) };
+        let dtypes: Vec<DType> = self.nodes.iter().map(|node| node.dtype).collect();
         let mut gradients: Vec<Option<Tensor>> = vec![None; self.nodes.len()];
         gradients[last] = Some(gradient);
         // Popping frees what each function saved as soon as it has run.
         let mut nodes = self.nodes;
         nodes.truncate(last + 1);
-        while let Some(Node { function, inputs }) = nodes.pop() {
+        while let Some(Node { function, inputs, .. }) = nodes.pop() {
             let Some(function) = function else { continue };
             if let Some(gradient) = gradients[nodes.len()].take() {
-                let mut backward = Backward { inputs: &inputs, gradients: &mut gradients, store };
+                let (inputs, dtypes, gradients) = (&inputs, &dtypes, &mut gradients);
+                let mut backward = Backward { inputs, dtypes, gradients, store };
                 function.backward(gradient, &mut backward)?;
             }
         }
@@ -178,6 +190,7 @@ impl Tape {
 /// What a function sees while it goes backward.
 pub struct Backward<'a> {
     inputs: &'a [Option<usize>],
+    dtypes: &'a [DType],
     gradients: &'a mut Vec<Option<Tensor>>,
     store: &'a mut ParameterStore,
 }
@@ -209,7 +222,8 @@ impl Backward<'_> {
         Ok(())
     }
 
-    /// Lets a kernel write an input's gradient: into a new buffer, or added to what is there.
+    /// Lets a kernel write an input's gradient, in the input's type: into a new buffer, or added to what
+    /// is there.
     /// Nothing is computed if the input needs none.
     ///
     /// # Errors
@@ -226,8 +240,7 @@ impl Backward<'_> {
             compute(Destination::accumulate(sum.as_slice_mut()))?;
             sum
         } else {
-            let device = self.store.device();
-            let mut fresh = Tensor::uninitialised(device, shape, device.float())?;
+            let mut fresh = Tensor::uninitialised(self.store.device(), shape, self.dtypes[node])?;
             compute(Destination::write(fresh.as_slice_mut()))?;
             fresh
         };

@@ -29,7 +29,7 @@ impl PlainNetwork {
     /// let device = Device::best()?;
     /// let architecture = Arch::ResNet18.architecture();
     /// let (network, store) = PlainNetwork::new(architecture, 10, 42, &device)?;
-    /// let pictures = Var::constant(Tensor::full(&device, [1, 32, 32, 3], 0.5)?);
+    /// let pictures = Var::constant(Tensor::full(&device, [1, 32, 32, 3], device.activation(), 0.5)?);
     /// let logits = network.forward(&mut Pass::predict(&store), pictures)?;
     /// assert_eq!(logits.shape().dims(), [1, 10]);
     /// # Ok(())

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use half::bf16;
+
 use crate::memory::{Buffer, Slice, SliceMut};
 use crate::{DType, Device, Element, Error, Result, Shape};
 
@@ -58,17 +60,48 @@ impl Tensor {
         Ok(tensor)
     }
 
-    /// A tensor of the device's own float type from f32 values.
+    /// A tensor of the device's [`float`](Device::float) type from f32 values.
     ///
     /// # Errors
     /// As [`from_slice`](Self::from_slice).
     pub fn from_f32(device: &Device, shape: impl Into<Shape>, values: &[f32]) -> Result<Tensor> {
-        match device.float() {
+        Tensor::from_f32_as(device, shape, device.float(), values)
+    }
+
+    /// A tensor of any float type, such as [`Device::activation`], from f32 values; `Bf16` rounds to the
+    /// nearest, to even between two.
+    ///
+    /// # Errors
+    /// As [`from_slice`](Self::from_slice); [`Error::DType`] if `dtype` is no float type.
+    ///
+    /// ```
+    /// use tensor_core::{DType, Device, Tensor};
+    /// # fn main() -> tensor_core::Result<()> {
+    /// let rounded = Tensor::from_f32_as(&Device::cpu()?, [1], DType::Bf16, &[1.001])?;
+    /// assert_eq!(rounded.item()?, 1.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_f32_as(
+        device: &Device,
+        shape: impl Into<Shape>,
+        dtype: DType,
+        values: &[f32],
+    ) -> Result<Tensor> {
+        match dtype {
+            DType::F32 => Tensor::from_slice(device, shape, values),
+            DType::Bf16 => {
+                let values: Vec<bf16> = values.iter().map(|&value| bf16::from_f32(value)).collect();
+                Tensor::from_slice(device, shape, &values)
+            }
             DType::F64 => {
                 let values: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
                 Tensor::from_slice(device, shape, &values)
             }
-            _ => Tensor::from_slice(device, shape, values),
+            DType::U8 | DType::I32 => {
+                let (expected, found) = (device.float(), dtype);
+                Err(Error::DType { op: "tensor.from_f32_as", expected, found })
+            }
         }
     }
 
@@ -84,13 +117,19 @@ impl Tensor {
         Ok(tensor)
     }
 
-    /// A tensor of the device's own float type, every element `value`.
+    /// A tensor of a float type, such as [`Device::float`] or [`Device::activation`], every element
+    /// `value`.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
-    pub fn full(device: &Device, shape: impl Into<Shape>, value: f32) -> Result<Tensor> {
+    /// [`Error::DType`] if `dtype` is no float type; [`Error::OutOfMemory`].
+    pub fn full(
+        device: &Device,
+        shape: impl Into<Shape>,
+        dtype: DType,
+        value: f32,
+    ) -> Result<Tensor> {
         let shape = shape.into();
-        Tensor::from_f32(device, shape, &vec![value; shape.elements()])
+        Tensor::from_f32_as(device, shape, dtype, &vec![value; shape.elements()])
     }
 
     /// A tensor in a buffer that there is; what its memory holds is the caller's business.
@@ -134,12 +173,13 @@ impl Tensor {
         Ok(from_bytes(&bytes))
     }
 
-    /// The elements of a float tensor as f32, whatever the device's float type is.
+    /// The elements of a float tensor as f32, whichever float type they are of.
     ///
     /// # Errors
     /// [`Error::DType`] if the elements are no floats.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
         match self.dtype {
+            DType::Bf16 => Ok(self.to_vec::<bf16>()?.into_iter().map(bf16::to_f32).collect()),
             DType::F64 => Ok(self.to_vec::<f64>()?.into_iter().map(|value| value as f32).collect()),
             _ => self.to_vec(),
         }

@@ -19,6 +19,6 @@ pub use loss::loss;
 pub use matmul::linear;
 pub use norm::{Norm, NormMode, batch_norm};
 pub use parameter::parameter;
-pub use pointwise::{binary, reshape, unary};
+pub use pointwise::{binary, cast, reshape, unary};
 pub use pool::{global_pool, max_pool};
 pub use reduce::{mean, sum};

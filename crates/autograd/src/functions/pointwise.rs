@@ -1,8 +1,8 @@
-//! Functions of one or two elements at a time, and reshaping.
+//! Functions of one or two elements at a time, casts, and reshaping.
 
 use tensor_core::ops::pointwise::{self, Binary, Unary};
 use tensor_core::ops::reduce::{Axis, Reduction, reduce};
-use tensor_core::{Shape, Tensor};
+use tensor_core::{DType, Shape, Tensor};
 
 use crate::{Backward, Function, Result, Tape, Var};
 
@@ -83,13 +83,37 @@ impl Function for SavedBinary {
             backward.pass(0, self.left_gradient(&gradient)?)?;
         }
         if backward.needs(1) {
+            // Sums are taken of floats alone.
             let full = self.right_gradient(&gradient)?;
+            let full = pointwise::cast(&full, full.device().float())?;
             let (long, short) = (full.shape().elements(), self.right.shape().elements());
             let repetitions = full.reshape([long / short, short])?;
             let sum = reduce(Reduction::Sum, Axis::Rows, &repetitions)?;
+            let sum = pointwise::cast(&sum, self.right.dtype())?;
             backward.pass(1, sum.reshape(self.right.shape())?)?;
         }
         Ok(())
+    }
+}
+
+/// The same elements in another of the device's two float types: floats to be mixed with activations,
+/// or back.
+///
+/// # Errors
+/// If the device lacks the type; out of memory.
+pub fn cast(tape: &mut Tape, dtype: DType, input: &Var) -> Result<Var> {
+    let output = pointwise::cast(input.value(), dtype)?;
+    let from = input.value().dtype();
+    Ok(tape.record_if_needed(output, &[input], || Box::new(Cast { from })))
+}
+
+struct Cast {
+    from: DType,
+}
+
+impl Function for Cast {
+    fn backward(self: Box<Self>, gradient: Tensor, backward: &mut Backward) -> Result<()> {
+        backward.pass(0, pointwise::cast(&gradient, self.from)?)
     }
 }
 

@@ -33,8 +33,9 @@ struct All {
 
 impl Function for All {
     fn backward(self: Box<Self>, gradient: Tensor, backward: &mut Backward) -> Result<()> {
-        use tensor_core::ops::pointwise::{Binary, binary};
-        let spread = Tensor::full(gradient.device(), self.shape, self.factor)?;
+        use tensor_core::ops::pointwise::{Binary, binary, constant};
+        let (device, dtype) = (gradient.device(), gradient.dtype());
+        let spread = constant(device, self.shape, dtype, self.factor)?;
         backward.pass(0, binary(Binary::Multiply, &spread, &gradient)?)
     }
 }

@@ -4,6 +4,7 @@ use tensor_core::Tensor;
 use tensor_core::ops::optimizer::{AdamStep, adam_step};
 
 use super::{Optimizer, Outcome, StepSettings, begin_step};
+use crate::store::FlatBuffers;
 use crate::{ParameterStore, Result};
 
 /// Kingma and Ba 2015, in PyTorch's form. With [`Decay::Decoupled`](super::Decay::Decoupled) in the
@@ -56,10 +57,10 @@ impl Optimizer for Adam {
             decay: settings.decay,
             gradient_scale,
         };
-        if let (Some((gradients, values)), Some((mean, square))) =
+        if let (Some(FlatBuffers { gradients, values, twin }), Some((mean, square))) =
             (store.flat_buffers(), &mut self.moments)
         {
-            adam_step(&step, &segments, gradients, values, None, mean, square)?;
+            adam_step(&step, &segments, gradients, values, twin, mean, square)?;
         }
         self.steps += 1;
         store.finish_step()?;

@@ -13,6 +13,7 @@ use std::ops::Range;
 use tensor_core::Tensor;
 use tensor_core::ops::optimizer::{Segment, sum_of_squares};
 
+use crate::store::FlatBuffers;
 use crate::{Error, ParameterStore, Result};
 
 /// What one layer group asks of a step.
@@ -82,7 +83,7 @@ fn begin_step(
     }
     let segments = segments(store, settings);
     let ranges: Vec<Range<usize>> = segments.iter().map(|segment| segment.range.clone()).collect();
-    let Some((gradients, _)) = store.flat_buffers() else {
+    let Some(FlatBuffers { gradients, .. }) = store.flat_buffers() else {
         return Ok(Some((Vec::new(), 1.0)));
     };
     let norm = sum_of_squares(&ranges, gradients)?.sqrt();

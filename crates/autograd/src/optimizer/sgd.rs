@@ -4,6 +4,7 @@ use tensor_core::Tensor;
 use tensor_core::ops::optimizer::{SgdStep, sgd_step};
 
 use super::{Optimizer, Outcome, StepSettings, begin_step};
+use crate::store::FlatBuffers;
 use crate::{ParameterStore, Result};
 
 /// `v = momentum v + g; w -= rate v`. Source: PyTorch's `SGD` without dampening or Nesterov.
@@ -31,8 +32,8 @@ impl Optimizer for Sgd {
         };
         let momentum = settings.momentum.unwrap_or(self.momentum);
         let step = SgdStep { momentum, decay: settings.decay, gradient_scale };
-        if let Some((gradients, values)) = store.flat_buffers() {
-            sgd_step(&step, &segments, gradients, values, None, velocity)?;
+        if let Some(FlatBuffers { gradients, values, twin }) = store.flat_buffers() {
+            sgd_step(&step, &segments, gradients, values, twin, velocity)?;
         }
         store.finish_step()?;
         Ok(Outcome::Stepped)

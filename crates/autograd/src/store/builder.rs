@@ -6,7 +6,7 @@ use tensor_core::memory::ALIGNMENT;
 use tensor_core::{Device, Shape, Tensor};
 
 use super::prepared::PreparedWeights;
-use super::{Parameter, ParameterId, ParameterStore, StatisticsEntry, StatisticsId};
+use super::{Parameter, ParameterId, ParameterStore, StatisticsEntry, StatisticsId, twin};
 use crate::{Error, Result};
 
 /// Collects parameters and their first values.
@@ -100,9 +100,11 @@ impl StoreBuilder {
             running[offset + channels..offset + 2 * channels].fill(1.0);
         }
         let count = self.parameters.len();
+        let values = Tensor::from_f32(device, [self.end], &flat)?;
         Ok(ParameterStore {
             device: device.clone(),
-            values: Tensor::from_f32(device, [self.end], &flat)?,
+            twin: twin::of(device, &values)?,
+            values,
             running: Tensor::from_f32(device, [self.running_end], &running)?,
             gradients: None,
             written: vec![false; count],

@@ -1,4 +1,5 @@
-//! Parameters, their gradients and running statistics, each kind in one flat buffer.
+//! Parameters, their gradients and running statistics, each kind in one flat buffer of floats; where
+//! activations are of another type, a flat twin of the parameters in that type.
 //!
 //! A parameter is a named range of the flat buffer, in forward order, layer groups contiguous. These
 //! buffers are the only tensors that are written in place, through `&mut ParameterStore`.
@@ -6,6 +7,7 @@
 mod builder;
 mod prepared;
 mod snapshot;
+mod twin;
 
 pub use builder::StoreBuilder;
 pub use snapshot::Snapshot;
@@ -57,6 +59,7 @@ pub struct ParameterStore {
     parameters: Vec<Parameter>,
     statistics: Vec<StatisticsEntry>,
     values: Tensor,
+    twin: Option<Tensor>,
     running: Tensor,
     gradients: Option<Tensor>,
     written: Vec<bool>,
@@ -64,6 +67,14 @@ pub struct ParameterStore {
     versions: Vec<u64>,
     pending: Vec<(StatisticsId, Running)>,
     prepared: PreparedWeights,
+}
+
+/// What an optimiser's step reads and writes besides its own state.
+pub(crate) struct FlatBuffers<'a> {
+    pub gradients: &'a Tensor,
+    pub values: &'a mut Tensor,
+    /// The values in the activations' type, if that is not theirs.
+    pub twin: Option<&'a mut Tensor>,
 }
 
 impl ParameterStore {
@@ -153,7 +164,7 @@ impl ParameterStore {
     pub(crate) fn overwrite(&mut self, id: ParameterId, values: &Tensor) -> Result<()> {
         self.values.copy_range_from(self.parameters[id.0].range.start, values)?;
         self.versions[id.0] += 1;
-        Ok(())
+        self.write_twin(id)
     }
 
     /// The running mean and variance of a batch norm. Views: drop them before the store is written.
@@ -245,9 +256,10 @@ impl ParameterStore {
         all.filter(|(index, _)| self.written[*index]).map(|(index, p)| (ParameterId(index), p))
     }
 
-    /// The flat gradients and values for an optimiser's step.
-    pub(crate) fn flat_buffers(&mut self) -> Option<(&Tensor, &mut Tensor)> {
-        self.gradients.as_ref().map(|gradients| (gradients, &mut self.values))
+    /// The flat buffers for an optimiser's step, if there are gradients.
+    pub(crate) fn flat_buffers(&mut self) -> Option<FlatBuffers<'_>> {
+        let (values, twin) = (&mut self.values, self.twin.as_mut());
+        self.gradients.as_ref().map(|gradients| FlatBuffers { gradients, values, twin })
     }
 
     /// After an optimiser's step: raises the versions of what was written and forgets the gradients.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use tensor_core::Tensor;
 use tensor_core::backend::Plan;
 use tensor_core::backend::conv::{ConvDirection, ConvShape};
 use tensor_core::ops::conv;
+use tensor_core::{DType, Tensor};
 
 use super::{ParameterId, ParameterStore};
 use crate::Result;
@@ -16,8 +16,9 @@ pub(super) struct PreparedWeights {
     kept: Mutex<HashMap<Key, Kept>>,
 }
 
-/// The layout depends on the plan's variant and on the kernel, not on the pictures' number or size.
-type Key = (ParameterId, ConvDirection, &'static str, usize);
+/// The layout depends on the plan's variant and type and on the kernel, not on the pictures' number or
+/// size.
+type Key = (ParameterId, ConvDirection, &'static str, DType, usize);
 
 struct Kept {
     version: u64,
@@ -39,7 +40,12 @@ impl ParameterStore {
         if plan.prepared == 0 {
             return self.value(id);
         }
-        let key = (id, direction, plan.variant, plan.prepared);
+        if plan.reads_twin
+            && let Some(twin) = self.twin_value(id, plan.dtype)?
+        {
+            return Ok(twin);
+        }
+        let key = (id, direction, plan.variant, plan.dtype, plan.prepared);
         let version = self.versions[id.0];
         let mut kept = self.prepared.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = kept.get(&key).filter(|found| found.version == version) {

@@ -1,7 +1,7 @@
 //! The activations below the head, computed once and kept in the cache folder.
 //!
 //! A cache file's name is the hash of everything that decides its content: the files in order with
-//! their sizes and times, the transform, and the body's weights. A stale file is therefore never
+//! their sizes and times, the transform, the type that the body computes in, and its weights. A stale file is therefore never
 //! read; it is just another name.
 
 use std::fs;
@@ -89,6 +89,7 @@ fn cache_file(learner: &Learner) -> Result<PathBuf> {
     hash.update(learner.architecture.to_json());
     let description = learner.data.transforms().describe();
     hash.update(serde_json::to_vec(&description).unwrap_or_default());
+    hash.update(learner.device().activation().to_string());
     hash_body(&mut hash, &learner.state.store)?;
     for split in [learner.data.train(), learner.data.valid()] {
         hash_files(&mut hash, split)?;

@@ -73,7 +73,8 @@ pub(crate) fn summarise(
     size: usize,
     freeze_norms: bool,
 ) -> Result<Summary> {
-    let picture = Tensor::full(store.device(), [1, size, size, 3], 0.0)?;
+    let device = store.device();
+    let picture = Tensor::full(device, [1, size, size, 3], device.activation(), 0.0)?;
     let mut pass = Pass::predict(store).tracing();
     classifier.forward(&mut pass, Var::constant(picture))?;
     let row = |trace: &models::TraceRow| {

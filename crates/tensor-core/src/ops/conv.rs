@@ -140,8 +140,8 @@ pub fn prepare(
 /// use tensor_core::{Device, Tensor, ops::conv};
 /// # fn main() -> tensor_core::Result<()> {
 /// let device = Device::cpu()?;
-/// let picture = Tensor::full(&device, [1, 4, 4, 1], 1.0)?;
-/// let weights = Tensor::full(&device, [1, 3, 3, 1], 1.0)?;
+/// let picture = Tensor::full(&device, [1, 4, 4, 1], device.activation(), 1.0)?;
+/// let weights = Tensor::full(&device, [1, 3, 3, 1], device.float(), 1.0)?;
 /// let sums = conv::forward(&picture, &weights, &conv::ConvGeometry::new().padding(1))?;
 /// assert_eq!(sums.to_f32()?[..5], [4.0, 6.0, 6.0, 4.0, 6.0]);
 /// # Ok(())

@@ -4,7 +4,7 @@ use super::check;
 use crate::error::check_shape;
 use crate::memory::Destination;
 use crate::profile::Work;
-use crate::{DType, Result, Tensor};
+use crate::{DType, Device, Result, Shape, Tensor};
 
 pub use crate::backend::pointwise::{Binary, Unary};
 
@@ -92,6 +92,21 @@ pub fn binary_into(
 pub fn copy_into(input: &Tensor, target: Destination) -> Result<()> {
     // The gradient of the identity: no constant has to be brought to the device.
     unary_gradient_into(Unary::Affine { scale: 1.0, shift: 0.0 }, input, input, target)
+}
+
+/// A tensor whose elements are all `value`, made on the device: nothing is copied from the host.
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) if the device lacks the type; out of memory.
+pub fn constant(
+    device: &Device,
+    shape: impl Into<Shape>,
+    dtype: DType,
+    value: f32,
+) -> Result<Tensor> {
+    check::supported("pointwise.unary", device, dtype)?;
+    let zeros = Tensor::zeros(device, shape, dtype)?;
+    unary(Unary::Affine { scale: 0.0, shift: value.into() }, &zeros)
 }
 
 /// The elements as `dtype`, one of the device's two float types; the tensor itself if it is of that
