@@ -1,6 +1,5 @@
 //! Inputs of cases: host values of a shape, drawn from a counter-based stream, put onto any device.
 
-use half::bf16;
 use tensor_core::random::{Philox, RandomStream};
 use tensor_core::{DType, Device, Result, Shape, Tensor};
 
@@ -28,6 +27,16 @@ pub enum Role {
     Activation,
 }
 
+impl Role {
+    /// The type of such numbers on this device.
+    pub fn dtype(self, device: &Device) -> DType {
+        match self {
+            Role::Float | Role::Weight => device.float(),
+            Role::Activation => device.activation(),
+        }
+    }
+}
+
 /// Elements on the host.
 #[derive(Debug, Clone)]
 pub enum Values {
@@ -45,14 +54,19 @@ impl Input {
         Input { shape: shape.into(), values: Values::Floats(values), role: Role::Float }
     }
 
+    /// The same floats in another role.
+    pub fn role(self, role: Role) -> Input {
+        Input { role, ..self }
+    }
+
     /// The same floats as activations.
     pub fn activation(self) -> Input {
-        Input { role: Role::Activation, ..self }
+        self.role(Role::Activation)
     }
 
     /// The same floats as weights.
     pub fn weight(self) -> Input {
-        Input { role: Role::Weight, ..self }
+        self.role(Role::Weight)
     }
 
     /// The same input with what a device multiplies in this format rounded to it, so that all
@@ -89,13 +103,9 @@ impl Input {
     /// The tensor on a device.
     pub fn upload(&self, device: &Device) -> Result<Tensor> {
         match &self.values {
-            Values::Floats(values) => match (self.role, device.activation()) {
-                (Role::Activation, DType::Bf16) => {
-                    let values: Vec<bf16> = values.iter().map(|&x| bf16::from_f32(x)).collect();
-                    Tensor::from_slice(device, self.shape, &values)
-                }
-                _ => Tensor::from_f32(device, self.shape, values),
-            },
+            Values::Floats(values) => {
+                Tensor::from_f32_as(device, self.shape, self.role.dtype(device), values)
+            }
             Values::Bytes(values) => Tensor::from_slice(device, self.shape, values),
             Values::Classes(values) => Tensor::from_slice(device, self.shape, values),
         }

@@ -7,7 +7,7 @@ use tensor_core::ops::reduce::{Axis, Reduction, reduce};
 use tensor_core::{Device, Result, Tensor};
 
 use super::gradient::Differentiable;
-use super::input::{Draw, Input, absolute_inputs};
+use super::input::{Draw, Input, Role, absolute_inputs};
 use super::{Case, Output, magnitudes_by_reference, write_and_accumulate, written};
 
 /// Rows, columns and length of the sums.
@@ -43,13 +43,18 @@ pub fn shapes() -> Vec<MatmulShape> {
 
 /// All shapes, with and without bias.
 pub fn cases() -> Vec<Box<dyn Case>> {
-    shapes().into_iter().map(|shape| Box::new(MatmulCase { shape }) as Box<dyn Case>).collect()
+    let of_shape = |shape| {
+        [Role::Weight, Role::Activation].map(|role| Box::new(MatmulCase { shape, role }) as _)
+    };
+    shapes().into_iter().flat_map(of_shape).collect()
 }
 
 /// One product.
 pub struct MatmulCase {
     /// Its shape.
     pub shape: MatmulShape,
+    /// What the matrices are: floats in a head.
+    pub role: Role,
 }
 
 /// The stored shapes of both sides.
@@ -63,18 +68,19 @@ fn sides(shape: &MatmulShape) -> [[usize; 2]; 2] {
 
 impl Case for MatmulCase {
     fn name(&self) -> String {
-        format!("matmul {}", self.shape)
+        format!("matmul of {:?} {}", self.role, self.shape)
     }
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [left, right] = sides(&self.shape);
-        let base = draw.normal([self.shape.m, self.shape.n]).activation();
-        let (left, right) = (draw.normal(left).activation(), draw.normal(right).activation());
+        let mut matrix = |dims: [usize; 2]| draw.normal(dims).role(self.role);
+        let (left, right) = (matrix(left), matrix(right));
+        let base = matrix([self.shape.m, self.shape.n]);
         vec![left, right, draw.normal([self.shape.n]), base]
     }
 
     fn plans(&self, device: &Device) -> Result<Vec<Plan>> {
-        Ok(device.backend().matmul_plans(&self.shape, device.activation()))
+        Ok(device.backend().matmul_plans(&self.shape, self.role.dtype(device)))
     }
 
     fn run(&self, _device: &Device, plan: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {

@@ -23,7 +23,6 @@ pub mod reduce;
 
 use compare::Bounds;
 use format::Rounding;
-use half::bf16;
 use input::{Draw, Input};
 use tensor_core::backend::Plan;
 use tensor_core::memory::Destination;
@@ -46,8 +45,7 @@ impl Output {
         let dtype = tensor.dtype();
         let values = match dtype {
             DType::F64 => tensor.to_vec::<f64>()?,
-            DType::Bf16 => tensor.to_vec::<bf16>()?.into_iter().map(f64::from).collect(),
-            _ => tensor.to_vec::<f32>()?.into_iter().map(f64::from).collect(),
+            _ => tensor.to_f32()?.into_iter().map(f64::from).collect(),
         };
         Ok(Output { name, values, rounding: Rounding::Last(dtype) })
     }

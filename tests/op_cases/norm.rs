@@ -8,7 +8,7 @@ use tensor_core::{Device, Result, Tensor};
 
 use super::compare::Bounds;
 use super::gradient::Differentiable;
-use super::input::{Draw, Input, absolute_inputs};
+use super::input::{Draw, Input, Role, absolute_inputs};
 use super::{Case, Output, magnitudes_by_reference, write_and_accumulate, written};
 
 /// Rows, channels, and the mean of the data: statistics taken as a sum of squares lose everything
@@ -85,10 +85,17 @@ const OPTIONS: NormOptions = NormOptions { epsilon: 1e-5, momentum: 0.1 };
 
 /// All parts of all shapes.
 pub fn cases() -> Vec<Box<dyn Case>> {
-    let of_shape = |&(shape, mean): &(NormShape, f32)| {
-        PARTS.iter().map(move |&part| NormCase { shape, mean, part })
-    };
-    SHAPES.iter().flat_map(of_shape).map(|case| Box::new(case) as Box<dyn Case>).collect()
+    let mut cases: Vec<Box<dyn Case>> = Vec::new();
+    for &(shape, mean) in SHAPES {
+        for &part in PARTS {
+            cases.push(Box::new(NormCase { shape, mean, part, role: Role::Activation }));
+            // A head normalises floats, a row a picture.
+            if shape.rows < 100 {
+                cases.push(Box::new(NormCase { shape, mean, part, role: Role::Float }));
+            }
+        }
+    }
+    cases
 }
 
 /// One part of one shape.
@@ -99,6 +106,8 @@ pub struct NormCase {
     pub mean: f32,
     /// Which part.
     pub part: Part,
+    /// What is normalised.
+    pub role: Role,
 }
 
 impl NormCase {
@@ -179,13 +188,14 @@ fn backward_factors(inputs: &[Tensor]) -> Factors {
 
 impl Case for NormCase {
     fn name(&self) -> String {
-        format!("norm {:?} about {} {:?}", self.shape, self.mean, self.part)
+        let NormCase { shape, mean, part, role } = self;
+        format!("norm of {role:?} {shape:?} about {mean} {part:?}")
     }
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let NormShape { rows, channels } = self.shape;
         let (matrix, vector) = ([rows, channels], [channels]);
-        let input = draw.normal_about(matrix, self.mean, 1.0).activation();
+        let input = draw.normal_about(matrix, self.mean, 1.0).role(self.role);
         match self.part {
             Part::Statistics => vec![input],
             Part::FinaliseBatch | Part::FinaliseRunning => {
@@ -204,16 +214,17 @@ impl Case for NormCase {
                 let shift = Input::new(vector, shifts);
                 let hole =
                     |x: f32, mean: f32| if not_a_number && x > mean + 1.0 { f32::NAN } else { x };
-                let addend = draw.normal(matrix).map(|x| hole(x, 0.0)).activation();
+                let addend = draw.normal(matrix).map(|x| hole(x, 0.0)).role(self.role);
                 vec![input.map(|x| hole(x, self.mean)), scale, shift, addend]
             }
             Part::BackwardReduce { .. } | Part::BackwardApply { .. } => {
-                let output = draw.normal(matrix).map(|x| x.max(0.0)).activation();
+                let output = draw.normal(matrix).map(|x| x.max(0.0)).role(self.role);
                 let mean = draw.normal_about(vector, self.mean, 0.1);
-                let mut inputs = vec![draw.normal(matrix).activation(), output, input, mean];
+                let gradient = draw.normal(matrix).role(self.role);
+                let mut inputs = vec![gradient, output, input, mean];
                 inputs.extend([draw.uniform(vector, 0.5, 2.0), draw.normal(vector)]);
                 inputs.extend([draw.normal([2, channels]).map(|x| x * rows as f32)]);
-                inputs.push(draw.normal(matrix).activation());
+                inputs.push(draw.normal(matrix).role(self.role));
                 inputs
             }
         }
@@ -301,7 +312,7 @@ impl NormCase {
         let distances = inputs[2].floats().iter().enumerate();
         let distances = distances.map(|(i, x)| (x - means[i % means.len()]).abs()).collect();
         magnitudes[1] = inputs[1].map(|_| 1.0);
-        magnitudes[2] = Input::new(inputs[2].shape, distances).activation();
+        magnitudes[2] = Input::new(inputs[2].shape, distances).role(self.role);
         magnitudes[3] = inputs[3].map(|_| 0.0);
         magnitudes[6] = inputs[6].map(|x| -x.abs());
         magnitudes

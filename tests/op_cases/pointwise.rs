@@ -1,12 +1,16 @@
 //! Functions of one and two elements.
 
+use half::bf16;
 use tensor_core::backend::Plan;
 use tensor_core::memory::Destination;
-use tensor_core::ops::pointwise::{Binary, Unary, binary, binary_into, unary, unary_gradient_into};
-use tensor_core::{Device, Result, Tensor};
+use tensor_core::ops::pointwise::{
+    Binary, Unary, binary, binary_into, cast, unary, unary_gradient_into,
+};
+use tensor_core::{DType, Device, Result, Tensor};
 
+use super::format::Rounding;
 use super::gradient::Differentiable;
-use super::input::{Draw, Input};
+use super::input::{Draw, Input, Role};
 use super::{Case, Output, absolute, write_and_accumulate, written, written_and_base};
 
 /// Each function with the range of arguments that it is tried on.
@@ -36,17 +40,20 @@ pub const PAIRS: &[[usize; 2]] =
 /// All functions of all lengths.
 pub fn cases() -> Vec<Box<dyn Case>> {
     let mut cases: Vec<Box<dyn Case>> = Vec::new();
-    for &(function, range) in UNARY {
-        for &length in LENGTHS {
-            cases.push(Box::new(OfOne { function, range, length }));
+    for role in [Role::Float, Role::Activation] {
+        for &(function, range) in UNARY {
+            for &length in LENGTHS {
+                cases.push(Box::new(OfOne { function, range, length, role }));
+            }
+            cases.push(Box::new(OfNotANumber { function, range, role }));
         }
-        cases.push(Box::new(OfNotANumber { function, range }));
-    }
-    for function in BINARY {
-        for &lengths in PAIRS {
-            cases.push(Box::new(OfTwo { function, lengths }));
+        for function in BINARY {
+            for &lengths in PAIRS {
+                cases.push(Box::new(OfTwo { function, lengths, role }));
+            }
         }
     }
+    cases.extend(LENGTHS.iter().map(|&length| Box::new(Cast { length }) as Box<dyn Case>));
     cases
 }
 
@@ -63,17 +70,19 @@ struct OfOne {
     function: Unary,
     range: [f32; 2],
     length: usize,
+    role: Role,
 }
 
 impl Case for OfOne {
     fn name(&self) -> String {
-        format!("pointwise {:?} of {} in {:?}", self.function, self.length, self.range)
+        let OfOne { function, range, length, role } = self;
+        format!("pointwise {function:?} of {length} {role:?} in {range:?}")
     }
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [low, high] = self.range;
-        let input = draw.uniform([self.length], low, high).activation();
-        let mut normal = || draw.normal([self.length]).activation();
+        let input = draw.uniform([self.length], low, high).role(self.role);
+        let mut normal = || draw.normal([self.length]).role(self.role);
         vec![input, normal(), normal()]
     }
 
@@ -97,17 +106,19 @@ impl Case for OfOne {
 struct OfNotANumber {
     function: Unary,
     range: [f32; 2],
+    role: Role,
 }
 
 impl Case for OfNotANumber {
     fn name(&self) -> String {
-        format!("pointwise {:?} of not-a-number in {:?}", self.function, self.range)
+        let OfNotANumber { function, range, role } = self;
+        format!("pointwise {function:?} of {role:?} not-a-number in {range:?}")
     }
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [low, high] = self.range;
         let hole = |x: f32| if x > (low + high) / 2.0 { f32::NAN } else { x };
-        vec![draw.uniform([1000], low, high).map(hole).activation()]
+        vec![draw.uniform([1000], low, high).map(hole).role(self.role)]
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
@@ -122,17 +133,18 @@ impl Case for OfNotANumber {
 struct OfTwo {
     function: Binary,
     lengths: [usize; 2],
+    role: Role,
 }
 
 impl Case for OfTwo {
     fn name(&self) -> String {
-        format!("pointwise {:?} of {:?}", self.function, self.lengths)
+        format!("pointwise {:?} of {:?} {:?}", self.function, self.role, self.lengths)
     }
 
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let [left, right] = self.lengths;
         let inputs = [draw.normal([left]), draw.uniform([right], 0.5, 2.0), draw.normal([left])];
-        inputs.map(Input::activation).into()
+        inputs.map(|input| input.role(self.role)).into()
     }
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
@@ -150,10 +162,60 @@ impl Case for OfTwo {
     }
 }
 
+/// From floats to activations, which rounds, and back, which does not.
+struct Cast {
+    length: usize,
+}
+
+impl Case for Cast {
+    fn name(&self) -> String {
+        format!("pointwise cast of {}", self.length)
+    }
+
+    fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
+        // Numbers of every size, some of them halfway between two of bf16, and what is no number at all.
+        let (values, sizes) =
+            (draw.normal([self.length]), draw.uniform([self.length], -40.0, 40.0));
+        let special = |(i, x): (usize, f32)| match i % 49 {
+            8 => f32::NAN,
+            15 => f32::INFINITY,
+            22 => f32::NEG_INFINITY,
+            i if i % 7 == 3 => f32::from_bits(x.to_bits() & 0xFFFF_0000 | 0x8000),
+            _ => x,
+        };
+        let scaled = values.floats().iter().zip(sizes.floats()).map(|(x, size)| x * size.exp2());
+        let scaled = Input::new([self.length], scaled.enumerate().map(special).collect());
+        vec![scaled, draw.normal([self.length]).activation()]
+    }
+
+    fn run(&self, device: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
+        let rounded = cast(&inputs[0], device.activation())?;
+        let back = cast(&inputs[1], device.float())?;
+        let values = wrong_roundings(&inputs[0], &rounded)?;
+        Ok(vec![
+            Output { name: "wrong roundings", values, rounding: Rounding::Last(device.float()) },
+            Output::new("rounded", &rounded)?,
+            Output::new("back", &back)?,
+        ])
+    }
+}
+
+/// How many numbers were not rounded to the nearest, or to even between two.
+fn wrong_roundings(exact: &Tensor, rounded: &Tensor) -> Result<Vec<f64>> {
+    let nearest = |x: f32| match rounded.dtype() {
+        DType::Bf16 => bf16::from_f32(x).to_f32(),
+        _ => x,
+    };
+    let pairs = exact.to_f32()?.into_iter().map(nearest).zip(rounded.to_f32()?);
+    let wrong = pairs.filter(|(wanted, found)| wanted != found && !wanted.is_nan());
+    Ok(vec![wrong.count() as f64])
+}
+
 /// The functions of one element, where they are smooth enough to be followed numerically.
 pub fn differentiable() -> Vec<Box<dyn Differentiable>> {
     let smooth = UNARY.iter().filter(|(_, [low, high])| high - low < 50.0);
-    let cases = smooth.map(|&(function, range)| OfOne { function, range, length: 50 });
+    let role = Role::Float;
+    let cases = smooth.map(|&(function, range)| OfOne { function, range, length: 50, role });
     cases.map(|case| Box::new(case) as Box<dyn Differentiable>).collect()
 }
 
