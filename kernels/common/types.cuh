@@ -19,6 +19,9 @@ typedef unsigned long long uint64_t;
 // A kernel that is launched with at most `threads` threads a block.
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
 
+// The same, with so few registers that `blocks` blocks fit a multiprocessor.
+#define RESIDENT_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
+
 // True where a kernel is compiled for a chip with bf16 arithmetic.
 #if __CUDA_ARCH__ >= 800
 #define HAS_BF16 1

@@ -1,0 +1,138 @@
+// What becomes of a register tile's sums: stores of four neighbours, partial statistics for batch norm,
+// and the sum of the parts that a long depth was split into. The sums are made in register_tile.cuh.
+#pragma once
+
+#include "common/ptx.cuh"
+#include "common/register_tile.cuh"
+#include "common/types.cuh"
+
+// Four floats as T, rounded by one instruction a pair where there is one.
+template <class T>
+__device__ __forceinline__ Pack<T, 4> round_four(const Pack<float, 4>& values) {
+  Pack<T, 4> rounded;
+#pragma unroll
+  for (int j = 0; j < 4; j++) rounded.at[j] = from_float<T>(values.at[j]);
+  return rounded;
+}
+
+#if HAS_BF16
+template <>
+__device__ __forceinline__ Pack<bf16, 4> round_four<bf16>(const Pack<float, 4>& values) {
+  Pack<uint32_t, 2> pairs = {{pack_bf16(values.at[0], values.at[1]), pack_bf16(values.at[2], values.at[3])}};
+  return *reinterpret_cast<const Pack<bf16, 4>*>(&pairs);
+}
+#endif
+
+// Writes the first `count` of four neighbours or, if `accumulate`, adds them to what lies there. With VECTOR
+// the place is aligned to four elements, and `count` at least 4 or at most 0.
+template <bool VECTOR, class T>
+__device__ __forceinline__ void store_four(T* to, Pack<float, 4> values, int count, bool accumulate) {
+  if (count <= 0) return;
+  if (accumulate) {
+    Pack<float, 4> before = load_four<VECTOR>(to, count);
+#pragma unroll
+    for (int j = 0; j < 4; j++) values.at[j] += before.at[j];
+  }
+  Pack<T, 4> rounded = round_four<T>(values);
+  if (VECTOR) {
+    store_pack<4>(to, rounded);
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    if (j < count) to[j] = rounded.at[j];
+  }
+}
+
+// Writes one row of the thread's sums to `row`, which has `columns` elements from the matrix's first
+// column on; with VECTOR they are a multiple of 4.
+template <class Tile, bool VECTOR, class T>
+__device__ __forceinline__ void store_row(T* row, const float (&sums)[8], const TilePlace<Tile>& place,
+                                          int first_column, int columns, bool accumulate) {
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    int column = first_column + place.column_of(half * 4);
+    const float* four = sums + half * 4;
+    Pack<float, 4> values = {{four[0], four[1], four[2], four[3]}};
+    store_four<VECTOR>(row + column, values, columns - column, accumulate);
+  }
+}
+
+// Rounds the sums to T and back.
+template <class T>
+__device__ __forceinline__ void round_sums(float (&sums)[8][8]) {
+#pragma unroll
+  for (int i = 0; i < 8; i++) {
+#pragma unroll
+    for (int half = 0; half < 8; half += 4) {
+      float* four = sums[i] + half;
+      Pack<T, 4> rounded = round_four<T>(Pack<float, 4>{{four[0], four[1], four[2], four[3]}});
+#pragma unroll
+      for (int j = 0; j < 4; j++) four[j] = to_float(rounded.at[j]);
+    }
+  }
+}
+
+// Adds up over the tile's rows what each thread has summed for its eight columns, in the order of the
+// rows: `totals` gets a float a column. `shared` has `ROWS / 8 * COLUMNS` floats.
+template <class Tile>
+__device__ __forceinline__ void sum_columns(const float (&mine)[8], const TilePlace<Tile>& place, float* shared,
+                                            float* totals) {
+  int group = place.row / 4;
+#pragma unroll
+  for (int j = 0; j < 8; j++) shared[group * Tile::COLUMNS + place.column_of(j)] = mine[j];
+  __syncthreads();
+  for (int column = int(threadIdx.x); column < Tile::COLUMNS; column += Tile::THREADS) {
+    float total = 0.0f;
+#pragma unroll
+    for (int i = 0; i < Tile::ROWS / 8; i++) total += shared[i * Tile::COLUMNS + column];
+    totals[column] = total;
+  }
+  __syncthreads();
+}
+
+// Count, mean and M2 of each of the tile's columns over its first `rows` rows, as `[3, columns]` at
+// `partials`: two passes over the sums in registers, so that nothing cancels. Sums of rows beyond must be zero.
+// `shared` has `Tile::SHARED` floats.
+template <class Tile>
+__device__ __forceinline__ void store_statistics(float* partials, const float (&sums)[8][8],
+                                                 const TilePlace<Tile>& place, int rows, int first_column,
+                                                 int columns, float* shared) {
+  static_assert(Tile::ROWS / 8 * Tile::COLUMNS + Tile::COLUMNS <= Tile::SHARED, "statistics fit");
+  float* totals = shared + Tile::ROWS / 8 * Tile::COLUMNS;
+  float mine[8];
+#pragma unroll
+  for (int j = 0; j < 8; j++) {
+    mine[j] = 0.0f;
+#pragma unroll
+    for (int i = 0; i < 8; i++) mine[j] += sums[i][j];
+  }
+  sum_columns(mine, place, shared, totals);
+#pragma unroll
+  for (int j = 0; j < 8; j++) {
+    float mean = totals[place.column_of(j)] / float(rows);
+    mine[j] = 0.0f;
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      float distance = place.row_of(i) < rows ? sums[i][j] - mean : 0.0f;
+      mine[j] += distance * distance;
+    }
+  }
+  for (int column = int(threadIdx.x); column < Tile::COLUMNS; column += Tile::THREADS) {
+    if (first_column + column >= columns) continue;
+    partials[first_column + column] = float(rows);
+    partials[columns + first_column + column] = totals[column] / float(rows);
+  }
+  sum_columns(mine, place, shared, totals);
+  for (int column = int(threadIdx.x); column < Tile::COLUMNS; column += Tile::THREADS) {
+    if (first_column + column < columns) partials[2 * columns + first_column + column] = totals[column];
+  }
+}
+
+// The sum over `parts` of element `index` of each, in the order of the parts.
+__device__ __forceinline__ float sum_parts(const float* partials, int elements, int parts, int index) {
+  float sum = 0.0f;
+#pragma unroll 4
+  for (int part = 0; part < parts; part++) sum += partials[part * elements + index];
+  return sum;
+}
