@@ -5,6 +5,7 @@
 //! `driver` finds devices, `context` opens one, `memory` and `staging` are its memory, `modules` and
 //! `launch` its kernels, `graph` records them; each family of the contract has a file of its name.
 
+mod augment;
 mod context;
 mod driver;
 mod graph;
@@ -12,6 +13,9 @@ mod launch;
 mod memory;
 mod missing;
 mod modules;
+mod norm;
+mod pool;
+mod rows;
 mod staging;
 
 pub use driver::{Capability, DeviceInfo, DriverVersion, devices, driver_version, refusal};
