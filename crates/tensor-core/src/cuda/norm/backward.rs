@@ -38,8 +38,7 @@ impl Cuda {
         addresses.push(workspace.address());
         let block_rows = shape.part_rows().max(rows.div_ceil(MOST_PARTS));
         let pack = pack(channels, dtype, &addresses);
-        let tiles =
-            RowTiles::of_parts("norm.backward_reduce", [rows, channels], block_rows, pack)?;
+        let tiles = RowTiles::of_parts("norm.backward_reduce", [rows, channels], block_rows, pack)?;
         self.launch("norm_backward", &format!("norm_backward_reduce_{dtype}"))?
             .read(backward.output_gradient)
             .read_optional(backward.relu_output)
@@ -76,8 +75,8 @@ impl Cuda {
         addresses.extend(destinations.into_iter().flatten().map(|to| to.slice.address()));
         let pack = pack(channels, dtype, &addresses);
         let tiles = RowTiles::of_any_rows("norm.backward_apply", [rows, channels], pack)?;
-        let [accumulate_input, accumulate_addend] = destinations
-            .map(|to| u32::from(to.is_some_and(|to| to.mode == WriteMode::Accumulate)));
+        let [accumulate_input, accumulate_addend] =
+            destinations.map(|to| u32::from(to.is_some_and(|to| to.mode == WriteMode::Accumulate)));
         let [input_gradient, addend_gradient] = destinations.map(|to| to.map(|to| &to.slice));
         self.launch("norm_backward", &format!("norm_backward_apply_{dtype}"))?
             .read(backward.output_gradient)

@@ -99,7 +99,9 @@ impl NormKernels for Cuda {
     ) -> Result<()> {
         let affine = Affine { gamma, beta, epsilon };
         match statistics {
-            NormStatistics::Running { mean, var } => self.finalise_running(mean, var, affine, factors),
+            NormStatistics::Running { mean, var } => {
+                self.finalise_running(mean, var, affine, factors)
+            }
             NormStatistics::Batch {
                 partials,
                 running_mean: mean,

@@ -50,7 +50,8 @@ impl Windows {
         let both = |values: [usize; 2]| values.map(|value| value.min(i32::MAX as usize) as u32);
         let [n, h, w, c] = [shape.n, shape.h, shape.w, shape.c].map(|length| length as u32);
         let [p, q] = [shape.p(), shape.q()].map(|length| length as u32);
-        let (window, stride, padding) = (both(shape.window), both(shape.stride), both(shape.padding));
+        let (window, stride, padding) =
+            (both(shape.window), both(shape.stride), both(shape.padding));
         Ok(Windows { n, h, w, c, p, q, window, stride, padding, vectors: u32::from(pack > 1) })
     }
 }
@@ -82,10 +83,12 @@ impl Tiles {
         let windows = Windows::new(op, shape, pack)?;
         let packs = shape.c / pack;
         let widest = (TILE_BYTES / (pack * element)).min(packs.next_power_of_two()).ilog2();
-        let choices = (0..=widest).rev().flat_map(|packs| (0..=SIDE_LOG2).rev().map(move |s| [s, packs]));
+        let choices =
+            (0..=widest).rev().flat_map(|packs| (0..=SIDE_LOG2).rev().map(move |s| [s, packs]));
         let fits = |&[side_log2, packs_log2]: &[u32; 2]| {
             let [down, across] = reaching(shape, 1 << side_log2);
-            let places = down.checked_mul(across).and_then(|all| all.checked_mul(pack << packs_log2));
+            let places =
+                down.checked_mul(across).and_then(|all| all.checked_mul(pack << packs_log2));
             places.is_some_and(|places| places <= MOST_PLACES)
         };
         // A place is kept in 16 bits.
@@ -206,7 +209,8 @@ mod tests {
 
     #[test]
     fn windows_that_overlap_too_much_are_refused_by_name() {
-        let refused = Tiles::new(OP, &shape(255, 1, 127, 300, 1), [1, 4], false).expect_err("too many");
+        let refused =
+            Tiles::new(OP, &shape(255, 1, 127, 300, 1), [1, 4], false).expect_err("too many");
         assert!(refused.to_string().contains("overlap"), "{refused}");
     }
 }
