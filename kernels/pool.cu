@@ -69,25 +69,24 @@ __device__ __forceinline__ Range reaching(uint32_t pixel, uint32_t stride, uint3
 template <class T, int V>
 __device__ __forceinline__ void max_pool(const T* input, T* output, const MaxPool& shape) {
   const uint32_t picture = blockIdx.x / shape.p, row = blockIdx.x - picture * shape.p;
-  const uint32_t packs = shape.c / V, in_row = shape.q * packs;
+  const uint32_t packs = shape.c / V, at = blockIdx.y * THREADS + threadIdx.x;
+  if (at >= shape.q * packs) return;
+  const uint32_t column = at / packs, channel = (at - column * packs) * V;
   const Range rows = covered(row, shape.stride_h, shape.window_h, shape.padding_h, shape.h);
-  for (uint32_t at = blockIdx.y * THREADS + threadIdx.x; at < in_row; at += gridDim.y * THREADS) {
-    const uint32_t column = at / packs, channel = (at - column * packs) * V;
-    const Range columns = covered(column, shape.stride_w, shape.window_w, shape.padding_w, shape.w);
-    float best[V];
+  const Range columns = covered(column, shape.stride_w, shape.window_w, shape.padding_w, shape.w);
+  float best[V];
 #pragma unroll
-    for (int i = 0; i < V; i++) best[i] = Max::identity();
-    for (uint32_t h = rows.begin; h < rows.end; h++) {
-      const T* line = input + (picture * shape.h + h) * shape.w * shape.c + channel;
-#pragma unroll 4
-      for (uint32_t w = columns.begin; w < columns.end; w++) {
-        const Pack<T, V> pack = load_pack<V>(line + w * shape.c);
+  for (int i = 0; i < V; i++) best[i] = Max::identity();
+  for (uint32_t h = rows.begin; h < rows.end; h++) {
+    const T* line = input + (picture * shape.h + h) * shape.w * shape.c + channel;
+#pragma unroll 3
+    for (uint32_t w = columns.begin; w < columns.end; w++) {
+      const Pack<T, V> pack = load_pack<V>(line + w * shape.c);
 #pragma unroll
-        for (int i = 0; i < V; i++) best[i] = Max::join(best[i], to_float(pack.at[i]));
-      }
+      for (int i = 0; i < V; i++) best[i] = Max::join(best[i], to_float(pack.at[i]));
     }
-    store_rounded<V>(output + (blockIdx.x * shape.q + column) * shape.c + channel, best);
   }
+  store_rounded<V>(output + (blockIdx.x * shape.q + column) * shape.c + channel, best);
 }
 
 // The tile of a block of max_pool_gradient: its picture, its first pixel, and the first windows that
@@ -136,7 +135,7 @@ __device__ __forceinline__ void find_places(const T* input, const MaxPoolGradien
     }
     for (uint32_t h = rows.begin; h < rows.end; h++) {
       const T* line = input + (tile.picture * shape.h + h) * shape.w * shape.c + channel;
-#pragma unroll 4
+#pragma unroll 3
       for (uint32_t w = columns.begin; w < columns.end; w++) {
         const Pack<T, V> pack = load_pack<V>(line + w * shape.c);
         const uint16_t here = uint16_t((h + above) * shape.window_w + w + before);

@@ -164,7 +164,7 @@ __device__ __forceinline__ void global_pool_gradient(const T* input, const float
   if (pool.mean >= 0) load_floats(gradient + pool.mean, of_mean);
 #pragma unroll
   for (int i = 0; i < V; i++) of_mean[i] *= 1.0f / float(pixels);
-#pragma unroll 4
+#pragma unroll 2
   for (uint32_t pixel = share.lane; pixel < pixels; pixel += share.lanes) {
     T* to = input_gradient + base + pixel * channels;
     float values[V];

@@ -9,9 +9,6 @@ use crate::{Error, Result};
 
 const THREADS: usize = 256;
 
-/// The most blocks along the second dimension of a grid.
-const GRID_Y: usize = 65_535;
-
 /// Places of maxima that a block of the gradient keeps: what 48 KiB of shared memory hold.
 const MOST_PLACES: usize = 48 * 1024 / size_of::<u16>();
 
@@ -147,7 +144,7 @@ impl Cuda {
     ) -> Result<()> {
         let pack = pack(shape.c, input.dtype(), &[input.address(), output.address()]);
         let windows = Windows::new("max_pool", shape, pack)?;
-        let row_blocks = (shape.q() * (shape.c / pack)).div_ceil(THREADS).min(GRID_Y);
+        let row_blocks = (shape.q() * (shape.c / pack)).div_ceil(THREADS);
         self.launch("pool", &format!("pool_max_{}", input.dtype()))?
             .read(input)
             .write(&output)
