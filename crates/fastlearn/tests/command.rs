@@ -415,12 +415,44 @@ fn doctor_tells_what_there_is() {
     fs::create_dir_all(world.path("cache/weights")).expect("a folder");
     fs::write(world.path("cache/weights/mine.safetensors"), [0; 1000]).expect("written");
     let report = world.done("doctor");
-    for part in ["fastlearn ", "device: ", "portable", "threads: ", "memory: ", "  mine (0.0 MB)"] {
+    for part in
+        ["fastlearn ", "device: ", "CUDA: ", "portable", "threads: ", "memory: ", "  mine (0.0 MB)"]
+    {
         assert!(report.contains(part), "{part} in {report}");
     }
     let document = json(&world.done("doctor --json --instruction-set portable --threads 1"));
     assert_eq!(document["threads"], 1);
     assert_eq!(document["weights"][0]["bytes"], 1000);
+    assert_eq!(document["cuda"]["used"], false, "threads and instruction set are the CPU's");
+    assert!(document["cuda"]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+}
+
+/// No machine has that many.
+const NO_SUCH_GPU: &str = "--device cuda:9999";
+
+#[test]
+fn a_gpu_that_cannot_be_used_is_an_error_and_no_run_on_the_cpu() {
+    let world = World::new(1);
+    let train = format!("train ROOT/data --weights none --size 32 {NO_SUCH_GPU}");
+    assert!(world.refused(&train, 1).contains("CUDA"));
+    let output = world.run(&format!("doctor --json {NO_SUCH_GPU}"));
+    assert_eq!(output.status.code(), Some(1), "it says so in its exit code");
+    let document = json(&text(&output.stdout));
+    assert_eq!(document["device"], Value::Null, "and still reports");
+    assert_eq!(document["cuda"]["used"], false);
+}
+
+#[test]
+fn devices_are_named_by_argument_or_environment() {
+    let world = World::new(1);
+    assert!(world.refused("doctor --device gpu", 2).contains("`gpu` is no device"));
+    assert!(world.refused("doctor --device cuda --threads 1", 1).contains("settings of the CPU"));
+    assert!(world.refused("doctor --device cpu --precision bf16", 1).contains("bf16 needs"));
+    let named = |name: &str| world.command("doctor --json").env("FASTLEARN_DEVICE", name).output();
+    let cpu = json(&text(&named("cpu").expect("starts").stdout));
+    assert!(cpu["device"].as_str().is_some_and(|device| device.contains("CPU")), "{cpu}");
+    let wrong = named("gpu").expect("starts");
+    assert!(text(&wrong.stderr).contains("FASTLEARN_DEVICE"), "{}", text(&wrong.stderr));
 }
 
 #[test]

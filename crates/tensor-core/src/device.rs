@@ -42,13 +42,21 @@ impl Device {
     /// # Errors
     /// [`Error::Device`] if not even a thread can be started.
     pub fn best() -> Result<Device> {
-        match Device::first_cuda() {
+        Device::best_with(CudaOptions::new())
+    }
+
+    /// As [`best`](Self::best); a CUDA device is opened with these options, whatever index they have.
+    ///
+    /// # Errors
+    /// As [`best`](Self::best).
+    pub fn best_with(options: CudaOptions) -> Result<Device> {
+        match Device::first_cuda(options) {
             Ok(cuda) => {
                 Ok(Device::with_choice(Box::new(cuda), "the first CUDA device that can be used"))
             }
             Err(error) => {
                 let cpu = Cpu::new(CpuOptions::default())?;
-                // What is behind the semicolon says what to do, which `fastlearn doctor` shows.
+                // What follows the semicolon says what to do, which `fastlearn doctor` shows.
                 let reason = error.to_string();
                 let reason = reason.split_once(';').map_or(&*reason, |(reason, _)| reason);
                 Ok(Device::with_choice(Box::new(cpu), reason))
@@ -56,10 +64,10 @@ impl Device {
         }
     }
 
-    fn first_cuda() -> Result<Cuda> {
+    fn first_cuda(options: CudaOptions) -> Result<Cuda> {
         let devices = cuda::devices()?;
         let usable = devices.iter().position(|info| cuda::refusal(info).is_none());
-        Cuda::new(CudaOptions::new().index(usable.unwrap_or(0)))
+        Cuda::new(options.index(usable.unwrap_or(0)))
     }
 
     /// The device that the environment variable `FASTLEARN_DEVICE` names (`auto`, `cpu`, `cuda` or

@@ -1,4 +1,5 @@
-//! The arguments that several commands share, and what they make: data, a device, a learner.
+//! The arguments that several commands share, and what they make: data and a learner. Where it is
+//! computed is in `machine.rs`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,7 +12,6 @@ use fastlearn::{Arch, Device, ImageData, Learner, Transforms};
 use models::weights::Silent;
 use models::{Architecture, StateDict, WeightsRequest};
 use serde::Serialize;
-use tensor_core::{CpuOptions, InstructionSet};
 
 use super::error::{CommandError, Result};
 
@@ -184,44 +184,6 @@ impl ModelArguments {
             Some(folder) => builder.cache_folder(folder),
             None => builder,
         })
-    }
-}
-
-/// Where it is computed.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Machine")]
-pub struct MachineArguments {
-    /// What computes
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub device: DeviceName,
-    /// Threads that compute; changes no result [default: one a core]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
-    pub threads: Option<usize>,
-    /// Vector instructions: portable, avx2 or avx512 [default: the best that this processor has]
-    #[arg(long, value_name = "NAME", value_parser = InstructionSet::from_str)]
-    pub instruction_set: Option<InstructionSet>,
-}
-
-/// The kinds of device that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeviceName {
-    /// The fastest of this machine
-    Auto,
-    /// The processor
-    Cpu,
-}
-
-impl MachineArguments {
-    pub fn device(&self) -> Result<Device> {
-        if self.device == DeviceName::Auto
-            && self.threads.is_none()
-            && self.instruction_set.is_none()
-        {
-            return Ok(Device::best()?);
-        }
-        let options = CpuOptions { threads: self.threads, instruction_set: self.instruction_set };
-        Ok(Device::cpu_with(options)?)
     }
 }
 

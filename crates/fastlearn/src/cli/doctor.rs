@@ -1,15 +1,19 @@
 //! `fastlearn doctor`: what this machine offers and what is in the cache folder.
 
+mod cuda;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fastlearn::Device;
 use models::weights::{cache_folder, cached_weights, weights_path};
 use serde::Serialize;
 use tensor_core::InstructionSet;
 
-use super::arguments::MachineArguments;
+use self::cuda::CudaReport;
 use super::error::{CommandError, Result};
+use super::machine::MachineArguments;
 use super::output::Console;
 
 /// Says what this machine computes with and why, its memory, and which weights are in the cache.
@@ -28,7 +32,9 @@ pub struct DoctorArguments {
 #[derive(Debug, Serialize)]
 struct Report {
     version: &'static str,
-    device: String,
+    /// Absent if the device that was named cannot be opened.
+    device: Option<String>,
+    cuda: CudaReport,
     instruction_sets: Vec<String>,
     cores: usize,
     threads: usize,
@@ -51,18 +57,21 @@ struct CachedFile {
     bytes: u64,
 }
 
+/// Reports even where the device that was named cannot be opened, and fails after that.
 pub fn run(arguments: &DoctorArguments) -> Result<()> {
     let console = Console::new(arguments.json);
-    let report = examine(arguments)?;
+    let device = arguments.machine.device();
+    let report = examine(arguments, device.as_ref())?;
     if !console.is_json() {
         console.line(text(&report));
     }
     let document = serde_json::to_value(&report)
         .map_err(|error| CommandError::Text { what: "the report", reason: error.to_string() })?;
-    console.document(&document)
+    console.document(&document)?;
+    device.map(|_| ())
 }
 
-fn examine(arguments: &DoctorArguments) -> Result<Report> {
+fn examine(arguments: &DoctorArguments, device: Result<&Device, &CommandError>) -> Result<Report> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let available = InstructionSet::ALL.into_iter().filter(|level| level.is_available());
     let cache = cache_folder(arguments.cache_dir.as_deref())?;
@@ -74,7 +83,11 @@ fn examine(arguments: &DoctorArguments) -> Result<Report> {
     });
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
-        device: arguments.machine.device()?.description(),
+        cuda: CudaReport::new(
+            &arguments.machine,
+            device.is_ok_and(|device| device.name() == "cuda"),
+        ),
+        device: device.ok().map(Device::description),
         instruction_sets: available.map(|level| level.to_string()).collect(),
         cores,
         threads: arguments.machine.threads.unwrap_or(cores),
@@ -120,10 +133,11 @@ fn text(report: &Report) -> String {
         },
     );
     let mut text = format!(
-        "fastlearn {}\ndevice: {}\ninstruction sets: {}\nthreads: {} of {} cores\nmemory: {memory}\n\
+        "fastlearn {}\ndevice: {}\n{}\ninstruction sets: {}\nthreads: {} of {} cores\nmemory: {memory}\n\
          cache folder: {} ({})\nweights in it:",
         report.version,
-        report.device,
+        report.device.as_deref().unwrap_or("none"),
+        report.cuda.text(),
         report.instruction_sets.join(", "),
         report.threads,
         report.cores,

@@ -9,8 +9,8 @@ use fastlearn::interpret::{class_table, confusion_table, mistake_table};
 use fastlearn::metrics::{ConfusionMatrix, Scored};
 use serde_json::{Value, json};
 
-use super::arguments::MachineArguments;
 use super::error::{CommandError, Result};
+use super::machine::MachineArguments;
 use super::output::Console;
 use super::predict::PredictionArguments;
 

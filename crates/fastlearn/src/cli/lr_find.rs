@@ -7,9 +7,10 @@ use fastlearn::Learner;
 use fastlearn::schedule::{FinderCurve, Ramp, Rates};
 use serde_json::json;
 
-use super::arguments::{DataArguments, MachineArguments, ModelArguments};
+use super::arguments::{DataArguments, ModelArguments};
 use super::download::DownloadProgress;
 use super::error::{CommandError, Result};
+use super::machine::MachineArguments;
 use super::output::Console;
 use super::progress::{Busy, Reporter};
 use super::run_folder::RunFolder;

@@ -9,6 +9,7 @@ mod download;
 mod error;
 mod evaluate;
 mod lr_find;
+mod machine;
 mod output;
 mod predict;
 mod predictions_file;

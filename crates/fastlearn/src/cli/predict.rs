@@ -7,8 +7,9 @@ use fastlearn::data::{Loading, Split, pictures_in};
 use fastlearn::{Predictions, Predictor};
 use models::weights::write_atomically;
 
-use super::arguments::{MachineArguments, at_least_one};
+use super::arguments::at_least_one;
 use super::error::Result;
+use super::machine::MachineArguments;
 use super::output::write_out;
 use super::predictions_file::write_csv;
 use super::progress::Busy;

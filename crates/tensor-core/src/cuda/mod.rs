@@ -87,6 +87,9 @@ impl CudaOptions {
     }
 }
 
+/// The module that is loaded when a device is opened.
+const PROBED_STEM: &str = "pointwise";
+
 /// An NVIDIA GPU.
 pub struct Cuda {
     context: Arc<Context>,
@@ -109,6 +112,10 @@ impl Cuda {
         let modules = Modules::new(context.clone());
         let memory = MemoryPool::new(CudaMemory::new(context.clone()));
         let tf32 = options.tf32 && context.info.capability.has_bf16();
+        // A driver that refuses our PTX shall say so now, not in the middle of a run.
+        if modules.has(PROBED_STEM) {
+            modules.load(PROBED_STEM)?;
+        }
         Ok(Cuda { context, modules, memory, precision, tf32 })
     }
 
@@ -164,6 +171,14 @@ impl Backend for Cuda {
     fn capture(&self, record: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Replay>> {
         self.capture_graph(record)
     }
+}
+
+/// Bytes of a device's memory that no process uses now.
+///
+/// # Errors
+/// As [`Cuda::new`].
+pub fn free_memory(index: usize) -> Result<usize> {
+    Context::open(driver::usable_device(index)?)?.free_memory()
 }
 
 fn precision_of(options: &CudaOptions, info: &DeviceInfo) -> Result<Precision> {

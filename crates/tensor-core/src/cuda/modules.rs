@@ -63,6 +63,11 @@ impl Modules {
         ptx_for(stem, self.context.info.capability).is_some()
     }
 
+    /// Loads a module now rather than at its first launch.
+    pub fn load(&self, stem: &'static str) -> Result<()> {
+        self.module(stem).map(|_| ())
+    }
+
     /// A kernel of `kernels/<stem>.cu`; the first call loads its module.
     pub fn function(&self, stem: &'static str, name: &str) -> Result<Arc<Function>> {
         let known = self.functions.read().unwrap_or_else(PoisonError::into_inner);

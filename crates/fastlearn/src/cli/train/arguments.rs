@@ -6,9 +6,8 @@ use std::str::FromStr;
 use clap::Args;
 use fastlearn::schedule::Cycles;
 
-use crate::cli::arguments::{
-    DataArguments, MachineArguments, ModelArguments, TransformsName, at_least_one,
-};
+use crate::cli::arguments::{DataArguments, ModelArguments, TransformsName, at_least_one};
+use crate::cli::machine::MachineArguments;
 
 /// Trains a classifier by the lesson's recipe and leaves a model file.
 ///
