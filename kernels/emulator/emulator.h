@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "faults.h"
 #include "intrinsics.h"
 #include "tensor_cores.h"
 #include "threads.h"
@@ -28,6 +29,7 @@
 // Shared arrays belong to the operating system's thread that runs the block; the registration of a file
 // marks where its arrays begin and end, so that they are poisoned before every block.
 #define __shared__ static thread_local
+#define __trap() emulator::fault("__trap()")
 
 // The build lists a file's kernels by preprocessing it once with this mark in front of their names.
 #ifdef FASTLEARN_LIST_KERNELS

@@ -2,7 +2,6 @@
 // C library, which is better than a chip's; tests compare with tolerances.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -10,8 +9,24 @@
 using std::isfinite;
 using std::isinf;
 using std::isnan;
-using std::max;
-using std::min;
+
+#define EMULATOR_EXTREMA(Type)                                    \
+  inline Type min(Type a, Type b) { return b < a ? b : a; }       \
+  inline Type max(Type a, Type b) { return a < b ? b : a; }
+EMULATOR_EXTREMA(int)
+EMULATOR_EXTREMA(unsigned)
+EMULATOR_EXTREMA(long)
+EMULATOR_EXTREMA(unsigned long)
+EMULATOR_EXTREMA(long long)
+EMULATOR_EXTREMA(unsigned long long)
+#undef EMULATOR_EXTREMA
+inline unsigned min(int a, unsigned b) { return min(unsigned(a), b); }
+inline unsigned min(unsigned a, int b) { return min(a, unsigned(b)); }
+inline unsigned max(int a, unsigned b) { return max(unsigned(a), b); }
+inline unsigned max(unsigned a, int b) { return max(a, unsigned(b)); }
+// Of a number and not-a-number, the number.
+inline float min(float a, float b) { return fminf(a, b); }
+inline float max(float a, float b) { return fmaxf(a, b); }
 
 struct alignas(8) float2 {
   float x, y;

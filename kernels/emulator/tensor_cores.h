@@ -2,6 +2,7 @@
 // are those of the PTX manual; g = lane / 4 and t = lane % 4 throughout.
 #pragma once
 
+#include "faults.h"
 #include "intrinsics.h"
 #include "warp.h"
 

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <deque>
 #include <vector>
 
 struct uint3 {
@@ -44,7 +44,7 @@ struct Rendezvous {
 
 struct Warp {
   uint32_t alive = 0;
-  std::vector<Rendezvous> rendezvous;
+  std::deque<Rendezvous> rendezvous;
 };
 
 // A cp.async that was issued and not yet waited for.
@@ -75,19 +75,21 @@ struct Thread {
   uint32_t copy_group;
 };
 
+// The static shared arrays of one file.
 struct Shared {
   unsigned char* begin;
   unsigned char* end;
 };
 
-// One grid to run. `body` calls the kernel with its arguments.
+// One grid to run. `body` calls the kernel with its arguments; blocks from `blocks` on are left out.
 struct Launch {
   const char* kernel;
   dim3 grid, block;
+  size_t blocks;
   size_t dynamic_shared;
   Shared (*static_shared)();
-  void (*body)(void** arguments);
-  void** arguments;
+  void (*body)(void* const* arguments);
+  void* const* arguments;
 };
 
 struct Block {
@@ -99,17 +101,16 @@ struct Block {
   Warp warps[MOST_THREADS / WARP];
 };
 
-extern thread_local Thread* thread __attribute__((tls_model("initial-exec")));
-extern thread_local Block* block __attribute__((tls_model("initial-exec")));
-extern thread_local unsigned char* dynamic_shared __attribute__((tls_model("initial-exec")));
+// What the calling thread of the operating system is running; null outside of kernels.
+#define EMULATOR_CURRENT __thread __attribute__((tls_model("initial-exec"), visibility("hidden")))
+extern EMULATOR_CURRENT Thread* thread;
+extern EMULATOR_CURRENT Block* block;
+extern EMULATOR_CURRENT unsigned char* dynamic_shared;
 
 // Runs the whole grid and returns when it has finished.
 void run(const Launch& launch);
 
 // Lets other threads of the block run until `*word != value`.
 void wait_while(const uint64_t* word, uint64_t value, const char* what);
-
-// Reports a fault of the kernel with the thread that is running, and ends the process.
-[[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace emulator

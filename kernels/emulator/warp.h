@@ -12,6 +12,9 @@ namespace emulator {
 
 void synchronise_block();
 
+// Takes the thread that has finished out of whatever others wait for it in.
+void leave_block();
+
 // Deposits `slot` and waits for the other lanes of `mask`; returns the slots of all lanes. The last lane to
 // arrive runs `complete` on them.
 const Slot* meet(uint32_t mask, const Slot& slot, const char* what, void (*complete)(Slot*) = nullptr);
