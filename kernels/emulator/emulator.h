@@ -23,6 +23,8 @@
 #define __noinline__ __attribute__((noinline))
 #define __restrict__ __restrict
 #define __align__(bytes) __attribute__((aligned(bytes)))
+// Among the specifiers of a declaration, where device compilers take it and g++ does not.
+#define alignas(bytes) __attribute__((aligned(bytes)))
 #define __constant__ static const
 #define __grid_constant__
 

@@ -29,6 +29,9 @@ bool register_kernel(const Kernel& kernel);
 // Null if the emulator was built without it.
 const Kernel* find_kernel(const std::string& name);
 
+// Of the arguments of __launch_bounds__, the one that counts here.
+constexpr int most_threads(int threads, int /* blocks_a_multiprocessor */ = 1) { return threads; }
+
 // Calls a kernel with arguments as the driver takes them: a pointer to each.
 template <auto FUNCTION>
 struct Entry;
@@ -55,5 +58,6 @@ struct Entry<FUNCTION> {
   extern __thread unsigned char emulator_begin, emulator_end;               \
   static emulator::Shared emulator_shared() { return {&emulator_begin, &emulator_end}; }
 
-#define EMULATED_KERNEL(most_threads, name) \
-  static const bool emulated_##name = emulator::Entry<&name>::add(#name, most_threads, emulator_shared);
+#define EMULATED_KERNEL(name, ...) \
+  static const bool emulated_##name =  \
+      emulator::Entry<&name>::add(#name, emulator::most_threads(__VA_ARGS__), emulator_shared);

@@ -104,15 +104,13 @@ std::string describe(uintptr_t address) {
   std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
   if (!lock) return "";
   auto bytes = [](size_t count) { return std::to_string(count) + " bytes"; };
-  if (const Allocation* before = at_or_before(address)) {
-    size_t offset = address - uintptr_t(before->begin);
-    if (offset >= before->bytes && offset < before->bytes + 2 * page()) {
-      return ", " + bytes(offset - before->bytes) + " behind an allocation of " + bytes(before->bytes);
-    }
-  }
-  auto after = allocations.lower_bound(address);
-  if (after != allocations.end() && after->first - address < 2 * page()) {
-    return ", " + bytes(after->first - address) + " before an allocation of " + bytes(after->second.bytes);
+  for (const auto& [begin, allocation] : allocations) {
+    // Each has the guard pages around it for itself.
+    if (address - uintptr_t(allocation.map) >= allocation.mapped) continue;
+    const std::string whole = " an allocation of " + bytes(allocation.bytes);
+    if (address < begin) return ", " + bytes(begin - address) + " before" + whole;
+    if (address - begin >= allocation.bytes) return ", " + bytes(address - begin - allocation.bytes) + " behind" + whole;
+    return ", in" + whole;
   }
   return ", far from any allocation";
 }

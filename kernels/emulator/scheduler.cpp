@@ -49,29 +49,34 @@ EMULATOR_CURRENT unsigned char* dynamic_shared;
 namespace {
 
 constexpr size_t STACK = 128 << 10;
+// Whole pages, and more than any chip has.
+constexpr size_t SHARED_SPACE = 256 << 10;
 constexpr int SAVED_REGISTERS = 6;
 
-// Memory that ends at a page nobody may touch.
-unsigned char* map_with_guards(size_t bytes, size_t guard) {
+unsigned char* map_pages(size_t bytes) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  void* map = mmap(nullptr, bytes + guard, PROT_READ | PROT_WRITE, flags, -1, 0);
+  void* map = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (map == MAP_FAILED) fault("no memory for the emulator's own stacks");
   return static_cast<unsigned char*>(map);
 }
 
+// Makes a page one that nobody may touch.
+void forbid_page(unsigned char* page) {
+  if (mprotect(page, size_t(sysconf(_SC_PAGESIZE)), PROT_NONE)) fault("cannot protect a page of the emulator's");
+}
+
 // What one thread of the operating system needs to run blocks; made once for each and kept.
 struct Worker {
-  const size_t page = size_t(sysconf(_SC_PAGESIZE));
-  unsigned char* stacks = map_with_guards(STACK * MOST_THREADS, 0);
-  unsigned char* shared = map_with_guards(MOST_SHARED, page);
+  unsigned char* stacks = map_pages(STACK * MOST_THREADS);
+  unsigned char* shared_end = map_pages(SHARED_SPACE * 2) + SHARED_SPACE;
   std::vector<Thread> threads{MOST_THREADS};
   std::vector<int> order;
   Block block{};
   void* stack_pointer = nullptr;
 
   Worker() {
-    for (int i = 0; i < MOST_THREADS; i++) mprotect(stacks + STACK * i, page, PROT_NONE);
-    mprotect(shared + MOST_SHARED, page, PROT_NONE);
+    for (int i = 0; i < MOST_THREADS; i++) forbid_page(stacks + STACK * i);
+    forbid_page(shared_end);
     use_signal_stack();
   }
 };
@@ -137,7 +142,7 @@ void poison_shared(const Launch& launch) {
   memset(fixed.begin, POISON, size_t(fixed.end - fixed.begin));
   constexpr size_t ALIGNMENT = 128;
   size_t bytes = (launch.dynamic_shared + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  dynamic_shared = worker->shared + MOST_SHARED - bytes;
+  dynamic_shared = worker->shared_end - bytes;
   memset(dynamic_shared, POISON, bytes);
 }
 

@@ -22,7 +22,6 @@ namespace emulator {
 
 constexpr int WARP = 32;
 constexpr int MOST_THREADS = 1024;
-constexpr size_t MOST_SHARED = 227 << 10;
 // All bits set is not-a-number in f32 and bf16 and an index that is out of every bound.
 constexpr int POISON = 0xFF;
 

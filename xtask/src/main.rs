@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod check;
+mod emulator;
 mod golden;
 mod ptx;
 mod python;
@@ -29,6 +30,8 @@ enum Chore {
     Golden(golden::Arguments),
     /// Compile the kernels to the PTX that tensor-core embeds.
     Ptx(ptx::Arguments),
+    /// Build the CPU emulator, a stand-in for the CUDA driver, and run tests on it.
+    Emulator(emulator::Arguments),
     /// Measure training and inference against another framework, in turn.
     Bench(bench::Arguments),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Chore::Check(arguments) => check::run(&arguments),
         Chore::Golden(arguments) => golden::run(&arguments).map(|()| true),
         Chore::Ptx(arguments) => ptx::run(&arguments),
+        Chore::Emulator(arguments) => emulator::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments).map(|()| true),
     };
     report(outcome)

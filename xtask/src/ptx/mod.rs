@@ -25,7 +25,7 @@ mod assemble;
 mod budget;
 mod committed;
 mod nvrtc;
-mod source;
+pub mod source;
 mod text;
 mod wheels;
 

@@ -54,8 +54,8 @@ fn read(folder: &Path, path: &Path) -> Result<Source> {
     Ok(Source { stem, text, targets, digests })
 }
 
-/// Reads a file and what it includes, and that in turn, each once.
-fn collect(folder: &Path, name: &str, texts: &mut BTreeMap<String, String>) -> Result<()> {
+/// Reads a file of `folder` and what it includes, and that in turn, each once.
+pub fn collect(folder: &Path, name: &str, texts: &mut BTreeMap<String, String>) -> Result<()> {
     if texts.contains_key(name) {
         return Ok(());
     }

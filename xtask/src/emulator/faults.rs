@@ -1,0 +1,139 @@
+//! Faults that the CUDA tests must notice: each is planted alone, and tests that pass without it must fail.
+//!
+//! A fault of a kernel is a change of its text, built into a library of its own; the program under test, with the
+//! PTX that it embeds, stays as it is. A fault of the host is planted by the emulator at every launch of a kernel.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use super::build::Build;
+use super::{Order, cargo_test};
+use crate::ptx::source;
+
+/// How a fault is planted.
+enum Plant {
+    /// In a file below `kernels/`: the first `find` becomes `replace`.
+    Source { file: &'static str, find: &'static str, replace: &'static str },
+    /// At launches: a value of FASTLEARN_EMULATOR_FAULT.
+    Launch(&'static str),
+}
+
+struct Fault {
+    name: &'static str,
+    plant: Plant,
+    /// The test of `cuda_ops` that must fail.
+    test: &'static str,
+}
+
+/// One of each kind at least; texts that are no longer found fail the run, so that the table keeps up.
+const FAULTS: [Fault; 0] = [];
+
+/// The tests that the faults' `test` names belong to.
+const TESTS: [&str; 1] = ["cuda_ops"];
+
+/// Plants one fault after the other; `Ok(false)` when the tests missed one.
+pub fn run(root: &Path, folder: &Path) -> Result<bool> {
+    let tests: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.test).collect();
+    for test in tests {
+        if let Some(complaint) = complaint(root, folder, test, None)? {
+            bail!("{test} fails with no fault planted, which makes it useless here:\n{complaint}");
+        }
+    }
+    let mut missed = Vec::new();
+    for fault in &FAULTS {
+        let start = Instant::now();
+        let caught =
+            plant(root, folder, fault).with_context(|| format!("the fault `{}`", fault.name))?;
+        let seconds = start.elapsed().as_secs_f64();
+        match caught {
+            Some(complaint) => println!("{:<24} caught, {seconds:.1} s: {complaint}", fault.name),
+            None => {
+                println!("{:<24} MISSED by {}, {seconds:.1} s", fault.name, fault.test);
+                missed.push(fault.name);
+            }
+        }
+    }
+    println!("faults: {} of {} caught", FAULTS.len() - missed.len(), FAULTS.len());
+    Ok(missed.is_empty())
+}
+
+/// What the tests say about the fault; none if they pass.
+fn plant(root: &Path, folder: &Path, fault: &Fault) -> Result<Option<String>> {
+    match fault.plant {
+        Plant::Launch(planted) => complaint(root, folder, fault.test, Some(planted)),
+        Plant::Source { file, find, replace } => {
+            let changed = tempfile::tempdir().context("making a temporary folder")?;
+            let kernels = changed.path().join(source::FOLDER);
+            copy(&root.join(source::FOLDER), &kernels)?;
+            change(&kernels.join(file), find, replace)?;
+            let library = Build::new(kernels, folder.join("objects"))?;
+            library.library(changed.path())?;
+            complaint(root, changed.path(), fault.test, None)
+        }
+    }
+}
+
+/// Runs a test in both orders until it fails; what it said first.
+fn complaint(
+    root: &Path,
+    library: &Path,
+    test: &str,
+    planted: Option<&str>,
+) -> Result<Option<String>> {
+    for order in [Order::Forward, Order::Reverse] {
+        let mut command = cargo_test(root, &TESTS, library, order);
+        command.args(["--", "--exact", test]);
+        if let Some(planted) = planted {
+            command.env("FASTLEARN_EMULATOR_FAULT", planted);
+        }
+        if let Some(complaint) = failure(&mut command)? {
+            return Ok(Some(complaint));
+        }
+    }
+    Ok(None)
+}
+
+/// The line that says most about a failure; none if the command succeeds.
+fn failure(command: &mut Command) -> Result<Option<String>> {
+    let output = command.output().context("starting cargo")?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    if text.contains("could not compile") {
+        bail!("the tests do not compile:\n{text}");
+    }
+    let marks = ["CPU emulator:", "FAILED", "panicked"];
+    let telling = marks.iter().find_map(|mark| text.lines().find(|line| line.contains(mark)));
+    Ok(Some(telling.unwrap_or("no reason given").trim().to_string()))
+}
+
+fn change(path: &Path, find: &str, replace: &str) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    if !text.contains(find) {
+        bail!("{} no longer contains `{find}`; choose another place for the fault", path.display());
+    }
+    fs::write(path, text.replacen(find, replace, 1))
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("making {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let (path, copied): (PathBuf, PathBuf) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&path, &copied)?;
+        } else {
+            fs::copy(&path, &copied).with_context(|| format!("copying {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
