@@ -14,6 +14,13 @@ void issue_copy(void* to, const void* from, uint32_t bytes, int source_bytes);
 // Performs the copies of all groups but the latest `pending`.
 void finish_copies(uint32_t pending);
 
+// An instruction that takes the whole warp.
+inline const Slot* meet_all(const Slot& slot, const char* what, void (*complete)(Slot*) = nullptr) {
+  const Meeting& meeting = meet(~0u, slot, what, complete);
+  if (meeting.lanes != ~0u) fault("%s with lanes %08x only; it takes all of a warp", what, meeting.lanes);
+  return meeting.slots;
+}
+
 // Element `column` of a row of two-byte elements.
 inline uint32_t element(const char* row, int column) {
   uint16_t bits;
@@ -24,7 +31,7 @@ inline uint32_t element(const char* row, int column) {
 template <int COUNT>
 void load_matrices(uint32_t (&matrices)[COUNT], const void* row, bool transposed) {
   if (uintptr_t(row) % 16) fault("ldmatrix of a row that is not aligned to 16 bytes");
-  const Slot* slots = meet(~0u, slot_of(row), "ldmatrix");
+  const Slot* slots = meet_all(slot_of(row), "ldmatrix");
   int g = thread->lane / 4, t = thread->lane % 4;
   for (int i = 0; i < COUNT; i++) {
     auto row_of = [&](int r) { return value_of<const char*>(slots[8 * i + r]); };
@@ -91,7 +98,7 @@ inline void multiply_with(float (&d)[4], const uint32_t (&a)[4], const uint32_t 
   memcpy(slot.word, a, sizeof a);
   memcpy(slot.word + B_WORDS, b, sizeof b);
   memcpy(slot.word + D_WORDS, d, sizeof d);
-  const Slot* slots = meet(~0u, slot, what, complete);
+  const Slot* slots = meet_all(slot, what, complete);
   memcpy(d, slots[thread->lane].word + D_WORDS, sizeof d);
 }
 

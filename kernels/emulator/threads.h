@@ -30,15 +30,20 @@ struct Slot {
   uint32_t word[12];
 };
 
-// The operations of the lanes of one mask. Two sets of slots alternate, so that a lane that runs ahead to
-// the next operation does not overwrite what a slower one has yet to read.
+// One operation: the lanes that take part in it and what they bring.
+struct Meeting {
+  uint32_t lanes = 0;
+  Slot slots[WARP];
+};
+
+// The operations of the lanes of one mask. Two meetings alternate, so that a lane that runs ahead to the
+// next operation does not overwrite what a slower one has yet to read.
 struct Rendezvous {
   uint32_t mask = 0;
-  uint32_t arrived = 0;
   uint64_t generation = 0;
   const char* what = nullptr;
-  void (*complete)(Slot* lanes) = nullptr;
-  Slot slots[2][WARP];
+  void (*complete)(Slot* slots) = nullptr;
+  Meeting meetings[2];
 };
 
 struct Warp {

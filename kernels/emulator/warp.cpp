@@ -12,16 +12,18 @@ void open_barrier(Block& block) {
   block.generation++;
 }
 
-// Lanes that have left the kernel are not waited for.
-bool all_have_come(const Rendezvous& rendezvous, const Warp& warp) {
-  uint32_t awaited = rendezvous.mask & warp.alive;
-  return rendezvous.arrived && (rendezvous.arrived & awaited) == awaited;
+Meeting& current(Rendezvous& rendezvous) { return rendezvous.meetings[rendezvous.generation & 1]; }
+
+// Whether all lanes have come that have not left the kernel.
+bool is_complete(Rendezvous& rendezvous, const Warp& warp) {
+  uint32_t awaited = rendezvous.mask & warp.alive, lanes = current(rendezvous).lanes;
+  return lanes && (lanes & awaited) == awaited;
 }
 
 void finish(Rendezvous& rendezvous) {
-  if (rendezvous.complete) rendezvous.complete(rendezvous.slots[rendezvous.generation & 1]);
-  rendezvous.arrived = 0;
+  if (rendezvous.complete) rendezvous.complete(current(rendezvous).slots);
   rendezvous.generation++;
+  current(rendezvous).lanes = 0;
 }
 
 Rendezvous& rendezvous_of(Warp& warp, uint32_t mask) {
@@ -44,26 +46,25 @@ void synchronise_block() {
   }
 }
 
-const Slot* meet(uint32_t mask, const Slot& slot, const char* what, void (*complete)(Slot*)) {
-  uint32_t me = 1u << thread->lane;
-  if (!(mask & me)) fault("%s with the mask %08x, which leaves out lane %d itself", what, mask, thread->lane);
+const Meeting& meet(uint32_t mask, const Slot& slot, const char* what, void (*complete)(Slot*)) {
+  const int lane = thread->lane;
+  if (!(mask >> lane & 1)) fault("%s with the mask %08x, which leaves out lane %d itself", what, mask, lane);
   Warp& warp = *thread->warp;
   Rendezvous& rendezvous = rendezvous_of(warp, mask);
-  if (rendezvous.arrived && rendezvous.what != what) {
+  Meeting& meeting = current(rendezvous);
+  if (meeting.lanes && rendezvous.what != what) {
     fault("%s meets %s: the lanes of a warp took different ways", what, rendezvous.what);
   }
-  const uint64_t generation = rendezvous.generation;
-  Slot* slots = rendezvous.slots[generation & 1];
-  slots[thread->lane] = slot;
   rendezvous.what = what;
   rendezvous.complete = complete;
-  rendezvous.arrived |= me;
-  if (all_have_come(rendezvous, warp)) {
+  meeting.slots[lane] = slot;
+  meeting.lanes |= 1u << lane;
+  if (is_complete(rendezvous, warp)) {
     finish(rendezvous);
   } else {
-    wait_while(&rendezvous.generation, generation, what);
+    wait_while(&rendezvous.generation, rendezvous.generation, what);
   }
-  return slots;
+  return meeting;
 }
 
 void leave_block() {
@@ -71,7 +72,7 @@ void leave_block() {
   thread->done = true;
   warp.alive &= ~(1u << thread->lane);
   for (Rendezvous& rendezvous : warp.rendezvous) {
-    if (all_have_come(rendezvous, warp)) finish(rendezvous);
+    if (is_complete(rendezvous, warp)) finish(rendezvous);
   }
   if (--block->alive && block->arrived == block->alive) open_barrier(*block);
 }

@@ -15,9 +15,9 @@ void synchronise_block();
 // Takes the thread that has finished out of whatever others wait for it in.
 void leave_block();
 
-// Deposits `slot` and waits for the other lanes of `mask`; returns the slots of all lanes. The last lane to
-// arrive runs `complete` on them.
-const Slot* meet(uint32_t mask, const Slot& slot, const char* what, void (*complete)(Slot*) = nullptr);
+// Deposits `slot` and waits for the other lanes of `mask`. The last lane to arrive runs `complete` on the slots
+// of all.
+const Meeting& meet(uint32_t mask, const Slot& slot, const char* what, void (*complete)(Slot*) = nullptr);
 
 template <class T>
 Slot slot_of(T value) {
@@ -37,19 +37,18 @@ T value_of(const Slot& slot) {
 // What lane `source` brought; from a lane that takes no part, poison.
 template <class T>
 T shuffle(uint32_t mask, T value, int source, const char* what) {
-  const Slot* slots = meet(mask, slot_of(value), what);
-  if (mask >> source & 1 & thread->warp->alive >> source) return value_of<T>(slots[source]);
+  const Meeting& meeting = meet(mask, slot_of(value), what);
+  if (meeting.lanes >> source & 1) return value_of<T>(meeting.slots[source]);
   Slot poison;
   memset(&poison, POISON, sizeof poison);
   return value_of<T>(poison);
 }
 
 inline uint32_t vote(uint32_t mask, bool predicate, const char* what) {
-  const Slot* slots = meet(mask, slot_of(uint32_t(predicate)), what);
+  const Meeting& meeting = meet(mask, slot_of(uint32_t(predicate)), what);
   uint32_t ballot = 0;
   for (int lane = 0; lane < WARP; lane++) {
-    bool takes_part = mask >> lane & 1 & thread->warp->alive >> lane;
-    if (takes_part && slots[lane].word[0]) ballot |= 1u << lane;
+    if (meeting.lanes >> lane & 1 && meeting.slots[lane].word[0]) ballot |= 1u << lane;
   }
   return ballot;
 }

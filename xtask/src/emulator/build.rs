@@ -89,13 +89,16 @@ impl Build {
         self.link(program, &objects, &["-pthread", "-ldl"])
     }
 
-    /// Removes objects that belong to no present source.
+    /// Removes objects that were made from other texts of the present sources.
     pub fn forget_others(&self) -> Result<()> {
         let mut units = self.emulator()?;
         units.extend(self.kernels(&files(&self.kernels, "cu")?)?);
-        let kept: Vec<PathBuf> = units.iter().map(|unit| self.object(unit)).collect();
         for object in files(&self.objects, "o")? {
-            if !kept.contains(&object) {
+            let name = stem(&object);
+            let name = name.rsplit_once('-').map_or("", |(name, _)| name);
+            let mut of_that_name = units.iter().filter(|unit| unit.name == name).peekable();
+            let is_source = of_that_name.peek().is_some();
+            if is_source && !of_that_name.any(|unit| self.object(unit) == object) {
                 fs::remove_file(&object)
                     .with_context(|| format!("removing {}", object.display()))?;
             }
