@@ -96,6 +96,8 @@ DRIVER_FUNCTION cuMemHostAlloc(void** pointer, size_t bytes, unsigned) {
   return CUDA_SUCCESS;
 }
 
+DRIVER_FUNCTION cuMemAllocHost_v2(void** pointer, size_t bytes) { return cuMemHostAlloc(pointer, bytes, 0); }
+
 DRIVER_FUNCTION cuMemHostGetDevicePointer_v2(CUdeviceptr* address, void* pointer, unsigned) {
   if (!is_pinned(pointer, 1)) return CUDA_ERROR_INVALID_VALUE;
   *address = CUdeviceptr(pointer);

@@ -65,6 +65,14 @@ class Arguments {
   std::vector<void*> pointers_;
 };
 
+// A host that passes too few arguments ends its list with a null pointer, if it is lucky.
+bool lacks_an_argument(const Kernel& kernel, void* const* given) {
+  for (size_t i = 0; i < kernel.parameters.size(); i++) {
+    if (!given || !given[i]) return true;
+  }
+  return false;
+}
+
 bool plants(Planted fault, const Kernel& kernel) {
   const Settings& wanted = settings();
   return wanted.planted == fault && std::string(kernel.name).rfind(wanted.planted_kernel, 0) == 0;
@@ -177,6 +185,10 @@ DRIVER_FUNCTION cuLaunchKernel(Function* function, unsigned grid_x, unsigned gri
   dim3 grid(grid_x, grid_y, grid_z), block(block_x, block_y, block_z);
   CUresult checked = check(*function, grid, block, dynamic_shared);
   if (checked != CUDA_SUCCESS) return checked;
+  if (lacks_an_argument(kernel, given)) {
+    return refuse(CUDA_ERROR_INVALID_VALUE, "%s takes %zu arguments and was given fewer", kernel.name,
+                  kernel.parameters.size());
+  }
   auto arguments = std::make_shared<Arguments>(kernel, given);
   if (plants(Planted::SwappedArguments, kernel)) swap_pointers(kernel, *arguments);
   size_t blocks = volume(grid) - plants(Planted::ShortGrid, kernel);

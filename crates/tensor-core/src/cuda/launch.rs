@@ -127,9 +127,12 @@ impl<'a> Launch<'a> {
         self.context.begin_work()?;
         self.function.allow_shared_memory(self.shared)?;
         let words = self.words.as_mut_ptr();
-        // SAFETY: every start lies inside the words.
-        let mut pointers: [*mut c_void; ARGUMENTS] =
-            self.starts.map(|start| unsafe { words.add(start) }.cast());
+        // Null where no argument was given: a kernel that takes more fails at once.
+        let mut pointers = [std::ptr::null_mut::<c_void>(); ARGUMENTS];
+        for (pointer, start) in pointers.iter_mut().zip(&self.starts[..self.arguments]) {
+            // SAFETY: every start lies inside the words.
+            *pointer = unsafe { words.add(*start) }.cast();
+        }
         let [x, y, z] = grid.map(|blocks| blocks as u32);
         // SAFETY: function and stream are live. That number, order and types of the arguments are
         // those of the kernel is what the tests of each family show; the driver copies them before it
