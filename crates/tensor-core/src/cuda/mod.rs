@@ -7,9 +7,12 @@
 
 mod augment;
 mod context;
+mod conv;
+mod divisor;
 mod driver;
 mod graph;
 mod launch;
+mod matmul;
 mod memory;
 mod missing;
 mod modules;
