@@ -64,7 +64,7 @@ fn groups_and_few_channels_have_kernels_of_their_own() {
 
 #[test]
 fn plans_say_what_they_fuse_and_read() {
-    let shape = square(8, 28, 128, 128, 3, 1);
+    let shape = square(64, 28, 128, 128, 3, 1);
     let forward = &plans(&shape, DType::F32, Forward, &AMPERE)[0];
     assert_eq!(forward.fuses_statistics, Some(128));
     assert!(forward.fuses_input && forward.prepared == 0);
