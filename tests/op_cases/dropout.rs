@@ -2,7 +2,7 @@
 
 use tensor_core::backend::Plan;
 use tensor_core::memory::Destination;
-use tensor_core::ops::dropout::{DropoutMask, dropout, dropout_into};
+use tensor_core::ops::dropout::{DropoutMask, dropout, dropout_at_into, dropout_into, step_words};
 use tensor_core::{Device, Result, Tensor};
 
 use super::gradient::Differentiable;
@@ -50,11 +50,21 @@ impl Case for Dropout {
 
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
         let call = |target: Destination| dropout_into(&self.mask, &inputs[0], target);
-        Ok(write_and_accumulate(&inputs[1], call)?.into())
+        let mut outputs: Vec<Output> = write_and_accumulate(&inputs[1], call)?.into();
+        // The step on the device takes the place of the mask's.
+        let words = step_words(self.mask.step);
+        let step = Tensor::from_slice(inputs[0].device(), [2], &words)?;
+        let other = DropoutMask { step: self.mask.step + 9, ..self.mask };
+        let recorded =
+            written(&inputs[0], |target| dropout_at_into(&other, Some(&step), &inputs[0], target))?;
+        outputs.push(Output::new("at a step on the device", &recorded)?);
+        Ok(outputs)
     }
 
     fn magnitudes(&self, inputs: &[Input], expected: &[Output]) -> Result<Vec<Vec<f64>>> {
-        Ok(written_and_base(&expected[0], &inputs[1]))
+        let mut magnitudes = written_and_base(&expected[0], &inputs[1]);
+        magnitudes.push(magnitudes[0].clone());
+        Ok(magnitudes)
     }
 }
 

@@ -1,44 +1,48 @@
 //! Optimiser steps on a flat buffer of which some ranges are frozen: their gradients are
 //! not-a-number, so that whoever reads them is seen.
 
+use std::ops::Range;
+
 use tensor_core::backend::Plan;
 use tensor_core::ops::optimizer::{AdamStep, Decay, Segment, SgdStep};
-use tensor_core::ops::optimizer::{adam_step, sgd_step, sum_of_squares};
-use tensor_core::{DType, Device, Result, Tensor};
+use tensor_core::ops::optimizer::{adam_step, commit, gradient_scale, sgd_step};
+use tensor_core::{Device, Result, Tensor};
 
-use super::format::Rounding;
 use super::input::{Draw, Input, absolute_inputs};
 use super::{Case, Output, absolute, magnitudes_by_reference};
 
 /// What is done to the buffers.
 #[derive(Debug, Clone, Copy)]
 pub enum Rule {
-    /// A step of stochastic gradient descent.
-    Sgd(SgdStep),
-    /// A step of Adam.
-    Adam(AdamStep),
-    /// The sum of squares of the gradients.
-    SumOfSquares,
+    /// A step of stochastic gradient descent, and the factor on its gradients.
+    Sgd(SgdStep, f32),
+    /// A step of Adam, and the factor on its gradients.
+    Adam(AdamStep, f32),
+    /// The factor and the norm of the gradients for a limit, and a commit if the step is taken.
+    Scale(f32),
 }
 
-const fn sgd(momentum: f32, decay: Decay, gradient_scale: f32) -> Rule {
-    Rule::Sgd(SgdStep { momentum, decay, gradient_scale })
+const fn sgd(momentum: f32, decay: Decay, factor: f32) -> Rule {
+    Rule::Sgd(SgdStep { momentum, decay, clip_norm: None }, factor)
 }
 
-const fn adam(step: u64, decay: Decay, gradient_scale: f32) -> Rule {
+const fn adam(step: u64, decay: Decay, factor: f32) -> Rule {
     let (beta1, beta2, epsilon) = (0.9, 0.99, 1e-8);
-    Rule::Adam(AdamStep { beta1, beta2, epsilon, step, decay, gradient_scale })
+    Rule::Adam(AdamStep { beta1, beta2, epsilon, step, decay, clip_norm: None }, factor)
 }
 
-/// Rules with and without clipping, early and late.
+/// Rules with and without clipping, early and late, and steps that are not taken.
 pub const RULES: &[Rule] = &[
     sgd(0.0, Decay::L2, 1.0),
     sgd(0.9, Decay::L2, 0.3),
     sgd(0.9, Decay::Decoupled, 1.0),
+    sgd(0.9, Decay::L2, f32::NAN),
     adam(1, Decay::L2, 1.0),
     adam(2, Decay::Decoupled, 0.1),
     adam(100_000, Decay::L2, 1.0),
-    Rule::SumOfSquares,
+    adam(2, Decay::L2, f32::NAN),
+    Rule::Scale(f32::INFINITY),
+    Rule::Scale(1e-3),
 ];
 
 const fn segment(start: usize, end: usize, rate: f32, weight_decay: f32) -> Segment {
@@ -87,42 +91,49 @@ impl Case for Step {
         vec![Input::new([self.length], gradients), values, state, mean_square, twin]
     }
 
-    fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
-        let (gradients, segments) = (&inputs[0], &self.segments);
+    fn run(&self, device: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
+        let ranges: Vec<_> = self.segments.iter().map(|segment| segment.range.clone()).collect();
+        let gradients = &inputs[0];
         let (mut values, mut state) = (inputs[1].duplicate()?, inputs[2].duplicate()?);
         let mut twin = inputs[4].duplicate()?;
         let has_twin = twin.dtype() != values.dtype();
+        let given = has_twin.then_some(&mut twin);
         match &self.rule {
-            Rule::Sgd(step) => {
-                let given = has_twin.then_some(&mut twin);
-                sgd_step(step, segments, gradients, &mut values, given, &mut state)?;
+            Rule::Sgd(step, factor) => {
+                let numbers = numbers(device, &step.numbers(&self.segments))?;
+                let scale = Tensor::from_f32(device, [2], &[*factor, 1.0])?;
+                let (numbers, scale) = (&numbers, &scale);
+                sgd_step(&ranges, numbers, scale, gradients, &mut values, given, &mut state)?;
                 Ok(vec![
                     Output::new("values", &values)?,
                     Output::new("twin", if has_twin { &twin } else { &values })?,
                     Output::new("velocity", &state)?,
                 ])
             }
-            Rule::Adam(step) => {
-                let mut squares = inputs[3].duplicate()?;
-                let given = has_twin.then_some(&mut twin);
-                adam_step(step, segments, gradients, &mut values, given, &mut state, &mut squares)?;
+            Rule::Adam(step, factor) => {
+                let numbers = numbers(device, &step.numbers(&self.segments))?;
+                let scale = Tensor::from_f32(device, [2], &[*factor, 1.0])?;
+                let (numbers, scale, mean) = (&numbers, &scale, &mut state);
+                let mut square = inputs[3].duplicate()?;
+                let moments = (mean, &mut square);
+                adam_step(
+                    &ranges,
+                    numbers,
+                    scale,
+                    gradients,
+                    &mut values,
+                    given,
+                    moments.0,
+                    moments.1,
+                )?;
                 Ok(vec![
                     Output::new("values", &values)?,
                     Output::new("twin", if has_twin { &twin } else { &values })?,
                     Output::new("mean", &state)?,
-                    Output::new("mean square", &squares)?,
+                    Output::new("mean square", &square)?,
                 ])
             }
-            Rule::SumOfSquares => {
-                let ranges: Vec<_> = segments.iter().map(|segment| segment.range.clone()).collect();
-                let sum = sum_of_squares(&ranges, gradients)?;
-                let everything = 0..self.length;
-                let with_frozen = sum_of_squares(std::slice::from_ref(&everything), gradients)?;
-                let values =
-                    vec![sum, if with_frozen.is_finite() { with_frozen } else { f64::NAN }];
-                let rounding = Rounding::Last(DType::F32);
-                Ok(vec![Output { name: "sums", values, rounding }])
-            }
+            Rule::Scale(limit) => self.run_scale(device, &ranges, *limit, inputs),
         }
     }
 
@@ -132,7 +143,9 @@ impl Case for Step {
         let segments = self.segments.iter().map(grow).collect();
         let growing = Step { segments, ..*self };
         let mut magnitudes = magnitudes_by_reference(&growing, &absolute_inputs(inputs))?;
-        if let Rule::Adam(step) = &self.rule {
+        if let Rule::Adam(step, factor) = &self.rule
+            && !factor.is_nan()
+        {
             let of_values = self.adam_magnitudes(step, inputs, &magnitudes[2], &expected[3].values);
             magnitudes[0].clone_from(&of_values);
             magnitudes[1] = of_values;
@@ -141,7 +154,45 @@ impl Case for Step {
     }
 }
 
+/// The numbers of a step on the device.
+fn numbers(device: &Device, numbers: &[f32]) -> Result<Tensor> {
+    Tensor::from_f32(device, [numbers.len()], numbers)
+}
+
 impl Step {
+    /// Of the trainable ranges, and of everything: there frozen gradients are not-a-number, so that
+    /// nothing is committed.
+    fn run_scale(
+        &self,
+        device: &Device,
+        ranges: &[Range<usize>],
+        limit: f32,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Output>> {
+        let everything = 0..self.length;
+        let mut outputs = Vec::new();
+        for ranges in [ranges, std::slice::from_ref(&everything)] {
+            let step = SgdStep { momentum: 0.0, decay: Decay::L2, clip_norm: Some(limit) };
+            let segment = |range: &Range<usize>| Segment {
+                range: range.clone(),
+                rate: 0.0,
+                weight_decay: 0.0,
+            };
+            let segments: Vec<Segment> = ranges.iter().map(segment).collect();
+            let numbers = numbers(device, &step.numbers(&segments))?;
+            let scale = gradient_scale(ranges, &numbers, &inputs[0])?;
+            let factor = Output::new("factor", &scale.rows(0..1)?)?;
+            // The norm of gradients that are not finite is any such number.
+            if !factor.values[0].is_nan() {
+                outputs.push(Output::new("norm", &scale.rows(1..2)?)?);
+            }
+            let (mut target, from) = (inputs[1].duplicate()?, inputs[2].rows(0..1)?);
+            commit(&scale, &from, &mut target, self.length - 1)?;
+            outputs.extend([factor, Output::new("committed", &target)?]);
+        }
+        Ok(outputs)
+    }
+
     /// What Adam adds to a value: the magnitude of the mean over the root of the true mean square.
     fn adam_magnitudes(
         &self,

@@ -1,9 +1,11 @@
 //! Adam; AdamW with decoupled weight decay.
 
-use tensor_core::Tensor;
-use tensor_core::ops::optimizer::{AdamStep, adam_step};
+use std::ops::Range;
 
-use super::{Optimizer, Outcome, StepSettings, begin_step};
+use tensor_core::Tensor;
+use tensor_core::ops::optimizer::{AdamStep, adam_step, gradient_scale};
+
+use super::{Optimizer, Segment, StepSettings};
 use crate::store::FlatBuffers;
 use crate::{ParameterStore, Result};
 
@@ -42,29 +44,37 @@ impl Adam {
 }
 
 impl Optimizer for Adam {
-    fn step(&mut self, store: &mut ParameterStore, settings: &StepSettings) -> Result<Outcome> {
-        let Some((segments, gradient_scale)) = begin_step(store, settings)? else {
-            return Ok(Outcome::NotFinite);
-        };
-        if self.moments.is_none() {
-            self.moments = Some((store.zeros_like_values()?, store.zeros_like_values()?));
-        }
+    fn numbers(&self, settings: &StepSettings, segments: &[Segment]) -> Vec<f32> {
         let step = AdamStep {
             beta1: settings.momentum.unwrap_or(self.beta1),
             beta2: self.beta2,
             epsilon: self.epsilon,
             step: self.steps + 1,
             decay: settings.decay,
-            gradient_scale,
+            clip_norm: settings.clip_norm,
         };
-        if let (Some(FlatBuffers { gradients, values, twin }), Some((mean, square))) =
-            (store.flat_buffers(), &mut self.moments)
-        {
-            adam_step(&step, &segments, gradients, values, twin, mean, square)?;
-        }
+        step.numbers(segments)
+    }
+
+    fn apply(
+        &mut self,
+        store: &mut ParameterStore,
+        ranges: &[Range<usize>],
+        numbers: &Tensor,
+    ) -> Result<Tensor> {
+        let (mean, square) = match &mut self.moments {
+            Some(moments) => moments,
+            empty => empty.insert((store.zeros_like_values()?, store.zeros_like_values()?)),
+        };
+        let FlatBuffers { gradients, values, twin } = store.flat_buffers()?;
+        let scale = gradient_scale(ranges, numbers, gradients)?;
+        adam_step(ranges, numbers, &scale, gradients, values, twin, mean, square)?;
+        store.commit_statistics(&scale)?;
+        Ok(scale)
+    }
+
+    fn count(&mut self) {
         self.steps += 1;
-        store.finish_step()?;
-        Ok(Outcome::Stepped)
     }
 
     fn state(&self) -> Vec<(&'static str, &Tensor)> {

@@ -6,15 +6,12 @@ mod sgd;
 
 pub use adam::Adam;
 pub use sgd::Sgd;
-pub use tensor_core::ops::optimizer::Decay;
+pub use tensor_core::ops::optimizer::{Decay, Segment};
 
 use std::ops::Range;
 
-use tensor_core::Tensor;
-use tensor_core::ops::optimizer::{Segment, sum_of_squares};
-
-use crate::store::FlatBuffers;
 use crate::{Error, ParameterStore, Result};
+use tensor_core::Tensor;
 
 /// What one layer group asks of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,11 +55,43 @@ pub enum Outcome {
 
 /// An optimiser and its state.
 pub trait Optimizer: Send {
+    /// The numbers of the step that comes next, as the kernels read them.
+    fn numbers(&self, settings: &StepSettings, segments: &[Segment]) -> Vec<f32>;
+
+    /// Gives the device a step on these ranges, with the gradients that the tape has written: values,
+    /// state and held batch statistics change unless a gradient is not finite. Nothing waits for the
+    /// device. Returns the `[2]` factor on the gradients, not-a-number where the step is not taken, and
+    /// their norm.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn apply(
+        &mut self,
+        store: &mut ParameterStore,
+        ranges: &[Range<usize>],
+        numbers: &Tensor,
+    ) -> Result<Tensor>;
+
+    /// Counts a step that was taken.
+    fn count(&mut self);
+
     /// Takes one step with the gradients that the tape has written, and forgets them.
     ///
     /// # Errors
     /// [`Error::Groups`] unless there are settings for each layer group; out of memory.
-    fn step(&mut self, store: &mut ParameterStore, settings: &StepSettings) -> Result<Outcome>;
+    fn step(&mut self, store: &mut ParameterStore, settings: &StepSettings) -> Result<Outcome> {
+        let segments = segments(store, settings)?;
+        let numbers = self.numbers(settings, &segments);
+        let numbers = Tensor::from_f32(store.device(), [numbers.len()], &numbers)?;
+        let ranges: Vec<_> = segments.into_iter().map(|segment| segment.range).collect();
+        let scale = self.apply(store, &ranges, &numbers)?;
+        store.finish_step();
+        if scale.to_f32()?[0].is_nan() {
+            return Ok(Outcome::NotFinite);
+        }
+        self.count();
+        Ok(Outcome::Stepped)
+    }
 
     /// The state's buffers by name, for a checkpoint.
     fn state(&self) -> Vec<(&'static str, &Tensor)>;
@@ -71,40 +100,19 @@ pub trait Optimizer: Send {
     fn reset(&mut self);
 }
 
-/// What every optimiser does before its own formula: the segments to be updated and the factor that
-/// clipping puts on gradients. `None` if a gradient is not finite: the step was undone.
-fn begin_step(
-    store: &mut ParameterStore,
-    settings: &StepSettings,
-) -> Result<Option<(Vec<Segment>, f32)>> {
+/// What a step on the parameters whose gradients the tape has written is to do: one segment a parameter.
+/// What lies between parameters is only padding, but it is never written by the tape, so it is left out.
+///
+/// # Errors
+/// [`Error::Groups`] unless there are settings for each layer group.
+pub fn segments(store: &ParameterStore, settings: &StepSettings) -> Result<Vec<Segment>> {
     let (given, groups) = (settings.groups.len(), store.groups());
     if given != groups {
         return Err(Error::Groups { given, groups });
     }
-    let segments = segments(store, settings);
-    let ranges: Vec<Range<usize>> = segments.iter().map(|segment| segment.range.clone()).collect();
-    let Some(FlatBuffers { gradients, .. }) = store.flat_buffers() else {
-        return Ok(Some((Vec::new(), 1.0)));
-    };
-    let norm = sum_of_squares(&ranges, gradients)?.sqrt();
-    if !norm.is_finite() {
-        store.clear_gradients();
-        return Ok(None);
-    }
-    let scale = match settings.clip_norm {
-        Some(limit) if norm > f64::from(limit) => (f64::from(limit) / norm) as f32,
-        _ => 1.0,
-    };
-    Ok(Some((segments, scale)))
-}
-
-/// One segment a parameter: what lies between parameters is only padding, but it is never written by
-/// the tape, so it is left out.
-fn segments(store: &ParameterStore, settings: &StepSettings) -> Vec<Segment> {
-    let written = store.written();
     let segment = |(_, parameter): (_, &crate::Parameter)| {
         let GroupSettings { rate, weight_decay } = settings.groups[parameter.group];
         Segment { range: parameter.range.clone(), rate, weight_decay }
     };
-    written.map(segment).collect()
+    Ok(store.written().map(segment).collect())
 }

@@ -1,9 +1,11 @@
 //! Stochastic gradient descent with momentum: the lesson's optimiser.
 
-use tensor_core::Tensor;
-use tensor_core::ops::optimizer::{SgdStep, sgd_step};
+use std::ops::Range;
 
-use super::{Optimizer, Outcome, StepSettings, begin_step};
+use tensor_core::Tensor;
+use tensor_core::ops::optimizer::{SgdStep, gradient_scale, sgd_step};
+
+use super::{Optimizer, Segment, StepSettings};
 use crate::store::FlatBuffers;
 use crate::{ParameterStore, Result};
 
@@ -22,22 +24,30 @@ impl Sgd {
 }
 
 impl Optimizer for Sgd {
-    fn step(&mut self, store: &mut ParameterStore, settings: &StepSettings) -> Result<Outcome> {
-        let Some((segments, gradient_scale)) = begin_step(store, settings)? else {
-            return Ok(Outcome::NotFinite);
-        };
+    fn numbers(&self, settings: &StepSettings, segments: &[Segment]) -> Vec<f32> {
+        let momentum = settings.momentum.unwrap_or(self.momentum);
+        let &StepSettings { decay, clip_norm, .. } = settings;
+        SgdStep { momentum, decay, clip_norm }.numbers(segments)
+    }
+
+    fn apply(
+        &mut self,
+        store: &mut ParameterStore,
+        ranges: &[Range<usize>],
+        numbers: &Tensor,
+    ) -> Result<Tensor> {
         let velocity = match &mut self.velocity {
             Some(velocity) => velocity,
             empty => empty.insert(store.zeros_like_values()?),
         };
-        let momentum = settings.momentum.unwrap_or(self.momentum);
-        let step = SgdStep { momentum, decay: settings.decay, gradient_scale };
-        if let Some(FlatBuffers { gradients, values, twin }) = store.flat_buffers() {
-            sgd_step(&step, &segments, gradients, values, twin, velocity)?;
-        }
-        store.finish_step()?;
-        Ok(Outcome::Stepped)
+        let FlatBuffers { gradients, values, twin } = store.flat_buffers()?;
+        let scale = gradient_scale(ranges, numbers, gradients)?;
+        sgd_step(ranges, numbers, &scale, gradients, values, twin, velocity)?;
+        store.commit_statistics(&scale)?;
+        Ok(scale)
     }
+
+    fn count(&mut self) {}
 
     fn state(&self) -> Vec<(&'static str, &Tensor)> {
         self.velocity.iter().map(|velocity| ("velocity", velocity)).collect()

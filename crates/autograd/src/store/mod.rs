@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use tensor_core::memory::Destination;
 use tensor_core::ops::norm::Running;
+use tensor_core::ops::optimizer::commit;
 use tensor_core::{Device, Shape, Tensor};
 
 use crate::{Error, Result};
@@ -190,9 +191,12 @@ impl ParameterStore {
                 return Err(Error::ParameterSize { name, expected: channels, found });
             }
         }
-        let mean = Tensor::from_f32(&self.device, [channels], mean)?;
-        let var = Tensor::from_f32(&self.device, [channels], var)?;
-        self.write_running(id, &Running { mean, var })
+        let StatisticsEntry { offset, .. } = self.statistics[id.0];
+        for (place, values) in [(offset, mean), (offset + channels, var)] {
+            let values = Tensor::from_f32(&self.device, [channels], values)?;
+            self.running.copy_range_from(place, &values)?;
+        }
+        Ok(())
     }
 
     /// A parameter's gradient of this step, if the tape has written one.
@@ -217,14 +221,7 @@ impl ParameterStore {
 
     /// Where a parameter's gradient goes: it replaces the last step's and is added to this step's.
     pub(crate) fn gradient_destination(&mut self, id: ParameterId) -> Result<Destination<'_>> {
-        let gradients = match &mut self.gradients {
-            Some(gradients) => gradients,
-            empty => empty.insert(Tensor::uninitialised(
-                &self.device,
-                self.values.shape(),
-                self.values.dtype(),
-            )?),
-        };
+        let gradients = flat_gradients(&mut self.gradients, &self.values)?;
         let slice = gradients.as_slice_mut().range(self.parameters[id.0].range.clone());
         let again = std::mem::replace(&mut self.written[id.0], true);
         Ok(if again { Destination::accumulate(slice) } else { Destination::write(slice) })
@@ -235,18 +232,14 @@ impl ParameterStore {
         self.pending.extend(statistics);
     }
 
-    /// Makes the held batch statistics the running ones.
-    pub(crate) fn commit_statistics(&mut self) -> Result<()> {
-        for (id, running) in std::mem::take(&mut self.pending) {
-            self.write_running(id, &running)?;
+    /// Makes the held batch statistics the running ones, unless the step that `scale` belongs to is not
+    /// taken.
+    pub(crate) fn commit_statistics(&mut self, scale: &Tensor) -> Result<()> {
+        for (id, new) in std::mem::take(&mut self.pending) {
+            let StatisticsEntry { channels, offset, .. } = self.statistics[id.0];
+            commit(scale, &new.mean, &mut self.running, offset)?;
+            commit(scale, &new.var, &mut self.running, offset + channels)?;
         }
-        Ok(())
-    }
-
-    fn write_running(&mut self, id: StatisticsId, new: &Running) -> Result<()> {
-        let StatisticsEntry { channels, offset, .. } = self.statistics[id.0];
-        self.running.copy_range_from(offset, &new.mean)?;
-        self.running.copy_range_from(offset + channels, &new.var)?;
         Ok(())
     }
 
@@ -256,23 +249,35 @@ impl ParameterStore {
         all.filter(|(index, _)| self.written[*index]).map(|(index, p)| (ParameterId(index), p))
     }
 
-    /// The flat buffers for an optimiser's step, if there are gradients.
-    pub(crate) fn flat_buffers(&mut self) -> Option<FlatBuffers<'_>> {
-        let (values, twin) = (&mut self.values, self.twin.as_mut());
-        self.gradients.as_ref().map(|gradients| FlatBuffers { gradients, values, twin })
+    /// The flat buffers for an optimiser's step.
+    pub(crate) fn flat_buffers(&mut self) -> Result<FlatBuffers<'_>> {
+        let gradients = flat_gradients(&mut self.gradients, &self.values)?;
+        Ok(FlatBuffers { gradients, values: &mut self.values, twin: self.twin.as_mut() })
     }
 
     /// After an optimiser's step: raises the versions of what was written and forgets the gradients.
-    pub(crate) fn finish_step(&mut self) -> Result<()> {
+    pub fn finish_step(&mut self) {
         for (version, &written) in self.versions.iter_mut().zip(&self.written) {
             *version += u64::from(written);
         }
         self.written.fill(false);
-        self.commit_statistics()
     }
 
     /// Length and element type of the flat parameter buffer.
     pub(crate) fn zeros_like_values(&self) -> Result<Tensor> {
         Ok(Tensor::zeros(&self.device, self.values.shape(), self.values.dtype())?)
     }
+}
+
+/// The flat gradients, made when they are first asked for.
+fn flat_gradients<'a>(
+    gradients: &'a mut Option<Tensor>,
+    values: &Tensor,
+) -> Result<&'a mut Tensor> {
+    Ok(match gradients {
+        Some(gradients) => gradients,
+        empty => {
+            empty.insert(Tensor::uninitialised(values.device(), values.shape(), values.dtype())?)
+        }
+    })
 }

@@ -15,6 +15,13 @@ pub struct DropoutMask {
 }
 
 impl DropoutMask {
+    /// The same mask at the step that these two words are, if there are any: for a backend that reads
+    /// them.
+    pub(crate) fn at(&self, words: Option<&[i32]>) -> DropoutMask {
+        let step = |words: &[i32]| u64::from(words[0] as u32) | u64::from(words[1] as u32) << 32;
+        DropoutMask { step: words.map_or(self.step, step), ..*self }
+    }
+
     /// The Philox counter of the block that holds elements `4 * block .. 4 * block + 4`.
     pub fn counter(&self, block: usize) -> [u32; 4] {
         [block as u32, (block as u64 >> 32) as u32, self.step as u32, (self.step >> 32) as u32]
@@ -24,6 +31,14 @@ impl DropoutMask {
 /// Dropout.
 pub trait DropoutKernels {
     /// Zero where `unit_f32(word of element i) < probability`, else `input[i] / (1 - probability)`.
-    /// The gradient is the same function of the output's gradient.
-    fn dropout(&self, mask: &DropoutMask, input: Slice, output: Destination) -> Result<()>;
+    /// The gradient is the same function of the output's gradient. `step`, where it is given, is the
+    /// step in device memory, `[2]` words of type `I32`, the lower first; it takes the place of the
+    /// mask's, so that recorded work sees a new one when it runs again.
+    fn dropout(
+        &self,
+        mask: &DropoutMask,
+        step: Option<Slice>,
+        input: Slice,
+        output: Destination,
+    ) -> Result<()>;
 }

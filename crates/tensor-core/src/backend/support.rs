@@ -39,9 +39,10 @@ pub const OPS: &[(&str, Operands)] = {
         ("loss", Floats),
         ("loss.gradient", Floats),
         ("loss.probabilities", Floats),
+        ("optimizer.gradient_scale", Floats),
         ("optimizer.sgd_step", Floats),
         ("optimizer.adam_step", Floats),
-        ("optimizer.sum_of_squares", Floats),
+        ("optimizer.commit", Floats),
     ]
 };
 

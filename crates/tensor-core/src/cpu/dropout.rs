@@ -16,7 +16,14 @@ const WORDS: usize = 4;
 const BLOCKS: usize = 16;
 
 impl DropoutKernels for Cpu {
-    fn dropout(&self, mask: &DropoutMask, input: Slice, output: Destination) -> Result<()> {
+    fn dropout(
+        &self,
+        mask: &DropoutMask,
+        step: Option<Slice>,
+        input: Slice,
+        output: Destination,
+    ) -> Result<()> {
+        let mask = &mask.at(step.map(Slice::host));
         let (set, mode) = (self.instruction_set, output.mode);
         let parts =
             input.host::<f32>().chunks(PART).zip(output.slice.host::<f32>().chunks_mut(PART));
@@ -83,7 +90,7 @@ mod tests {
                     .collect();
                 let compute = |cpu: &Cpu| {
                     let mut to = before(mode, len);
-                    cpu.dropout(&mask, read(&input), destination(&mut to, mode)).unwrap();
+                    cpu.dropout(&mask, None, read(&input), destination(&mut to, mode)).unwrap();
                     to
                 };
                 on_all_sets(compute, |set, found| {
@@ -103,7 +110,7 @@ mod tests {
         let input = normal(101, 1);
         let compute = |cpu: &Cpu| {
             let mut to = vec![f32::NAN; 101];
-            cpu.dropout(&mask, read(&input), destination(&mut to, WriteMode::Write)).unwrap();
+            cpu.dropout(&mask, None, read(&input), destination(&mut to, WriteMode::Write)).unwrap();
             to
         };
         on_all_sets(compute, |_, found| assert_eq!(found, input));

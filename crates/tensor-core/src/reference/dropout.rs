@@ -7,7 +7,14 @@ use crate::memory::{Destination, Slice};
 use crate::random::{Philox, unit_f32};
 
 impl DropoutKernels for Reference {
-    fn dropout(&self, mask: &DropoutMask, input: Slice, output: Destination) -> Result<()> {
+    fn dropout(
+        &self,
+        mask: &DropoutMask,
+        step: Option<Slice>,
+        input: Slice,
+        output: Destination,
+    ) -> Result<()> {
+        let mask = mask.at(step.map(Slice::host));
         let random = Philox::new(mask.key);
         let kept = 1.0 - f64::from(mask.probability);
         let inputs = input.host::<f64>().iter().enumerate();

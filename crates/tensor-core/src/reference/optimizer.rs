@@ -1,78 +1,95 @@
-//! Optimiser steps, parameter by parameter; no twin of the values, because activations are f64 too.
+//! Optimiser steps, element by element; no twin of the values, because activations are f64 too.
 
 use std::ops::Range;
 
 use super::Reference;
 use crate::Result;
-use crate::backend::optimizer::{AdamStep, Decay, OptimizerKernels, Segment, SgdStep};
+use crate::backend::optimizer::{HEADER, OptimizerKernels, PER_RANGE};
 use crate::memory::{Slice, SliceMut};
 
 impl OptimizerKernels for Reference {
+    fn gradient_scale(
+        &self,
+        ranges: &[Range<usize>],
+        limit: Slice,
+        gradients: Slice,
+        scale: SliceMut,
+    ) -> Result<()> {
+        let (limit, gradients) = (limit.host::<f64>()[0], gradients.host::<f64>());
+        let squares = ranges.iter().flat_map(|range| &gradients[range.clone()]).map(|g| g * g);
+        let norm = squares.sum::<f64>().sqrt();
+        let factor = match norm.is_finite() {
+            true if norm > limit => limit / norm,
+            true => 1.0,
+            false => f64::NAN,
+        };
+        scale.host::<f64>().copy_from_slice(&[factor, norm]);
+        Ok(())
+    }
+
     fn sgd_step(
         &self,
-        step: &SgdStep,
-        segments: &[Segment],
+        ranges: &[Range<usize>],
+        numbers: Slice,
+        scale: Slice,
         gradients: Slice,
         values: SliceMut,
         _twin: Option<SliceMut>,
         velocity: SliceMut,
     ) -> Result<()> {
+        let (numbers, factor) = (numbers.host::<f64>(), scale.host::<f64>()[0]);
         let gradients = gradients.host::<f64>();
         let (values, velocity) = (values.host::<f64>(), velocity.host::<f64>());
-        for segment in segments {
-            for i in segment.range.clone() {
-                let scaled = f64::from(step.gradient_scale) * gradients[i];
-                let gradient = decayed(step.decay, segment, scaled, &mut values[i]);
-                velocity[i] = f64::from(step.momentum) * velocity[i] + gradient;
-                values[i] -= f64::from(segment.rate) * velocity[i];
-            }
+        for (i, [rate, added, kept]) in elements(ranges, numbers, factor) {
+            let gradient = factor * gradients[i] + added * values[i];
+            velocity[i] = numbers[0] * velocity[i] + gradient;
+            values[i] = kept * values[i] - rate * velocity[i];
         }
         Ok(())
     }
 
     fn adam_step(
         &self,
-        step: &AdamStep,
-        segments: &[Segment],
+        ranges: &[Range<usize>],
+        numbers: Slice,
+        scale: Slice,
         gradients: Slice,
         values: SliceMut,
         _twin: Option<SliceMut>,
         mean: SliceMut,
         mean_square: SliceMut,
     ) -> Result<()> {
-        let (beta1, beta2) = (f64::from(step.beta1), f64::from(step.beta2));
-        let correction1 = 1.0 - beta1.powf(step.step as f64);
-        let correction2 = 1.0 - beta2.powf(step.step as f64);
+        let (numbers, factor) = (numbers.host::<f64>(), scale.host::<f64>()[0]);
+        let [beta1, beta2, epsilon, root_scale] = [0, 1, 2, 3].map(|i| numbers[i]);
         let (gradients, values) = (gradients.host::<f64>(), values.host::<f64>());
         let (mean, mean_square) = (mean.host::<f64>(), mean_square.host::<f64>());
-        for segment in segments {
-            for i in segment.range.clone() {
-                let scaled = f64::from(step.gradient_scale) * gradients[i];
-                let gradient = decayed(step.decay, segment, scaled, &mut values[i]);
-                mean[i] = beta1 * mean[i] + (1.0 - beta1) * gradient;
-                mean_square[i] = beta2 * mean_square[i] + (1.0 - beta2) * gradient * gradient;
-                let root = (mean_square[i] / correction2).sqrt();
-                let direction = mean[i] / correction1 / (root + f64::from(step.epsilon));
-                values[i] -= f64::from(segment.rate) * direction;
-            }
+        for (i, [rate, added, kept]) in elements(ranges, numbers, factor) {
+            let gradient = factor * gradients[i] + added * values[i];
+            mean[i] = beta1 * mean[i] + (1.0 - beta1) * gradient;
+            mean_square[i] = beta2 * mean_square[i] + (1.0 - beta2) * gradient * gradient;
+            let root = mean_square[i].sqrt() * root_scale;
+            values[i] = kept * values[i] - rate * mean[i] / (root + epsilon);
         }
         Ok(())
     }
 
-    fn sum_of_squares(&self, ranges: &[Range<usize>], gradients: Slice) -> Result<f64> {
-        let gradients = gradients.host::<f64>();
-        Ok(ranges.iter().flat_map(|range| &gradients[range.clone()]).map(|g| g * g).sum())
+    fn commit(&self, scale: Slice, from: Slice, to: SliceMut) -> Result<()> {
+        if !scale.host::<f64>()[0].is_nan() {
+            to.host::<f64>().copy_from_slice(from.host());
+        }
+        Ok(())
     }
 }
 
-/// The gradient with weight decay in it; decoupled decay shrinks the value at once instead.
-fn decayed(decay: Decay, segment: &Segment, gradient: f64, value: &mut f64) -> f64 {
-    let weight_decay = f64::from(segment.weight_decay);
-    match decay {
-        Decay::L2 => gradient + weight_decay * *value,
-        Decay::Decoupled => {
-            *value -= f64::from(segment.rate) * weight_decay * *value;
-            gradient
-        }
-    }
+/// Every element of the ranges with its range's numbers; none if the step is not taken.
+fn elements<'a>(
+    ranges: &'a [Range<usize>],
+    numbers: &'a [f64],
+    factor: f64,
+) -> impl Iterator<Item = (usize, [f64; PER_RANGE])> + 'a {
+    let taken = if factor.is_nan() { &[] } else { ranges };
+    taken.iter().enumerate().flat_map(|(place, range)| {
+        let of_range = [0, 1, 2].map(|i| numbers[HEADER + place * PER_RANGE + i]);
+        range.clone().map(move |i| (i, of_range))
+    })
 }

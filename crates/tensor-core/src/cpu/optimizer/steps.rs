@@ -1,76 +1,61 @@
-//! The steps on one part, and the factors of a segment, which are made in f64.
+//! The steps on one part, and the numbers of a range.
 
-use crate::backend::optimizer::{AdamStep, Decay, Segment, SgdStep};
+use crate::backend::optimizer::{HEADER, PER_RANGE};
 use crate::cpu::vector::dispatch;
 
 /// Independent sums within a part.
 const LANES: usize = 16;
 
-/// How weight decay enters a step: into the gradient, or as what is kept of the weight.
+/// What the numbers of a step say of one range.
 #[derive(Clone, Copy)]
-struct DecayFactors {
+struct RangeFactors {
+    rate: f32,
     added: f32,
     kept: f32,
 }
 
-impl DecayFactors {
-    fn new(decay: Decay, segment: &Segment) -> DecayFactors {
-        match decay {
-            Decay::L2 => DecayFactors { added: segment.weight_decay, kept: 1.0 },
-            Decay::Decoupled => {
-                let lost = f64::from(segment.rate) * f64::from(segment.weight_decay);
-                DecayFactors { added: 0.0, kept: (1.0 - lost) as f32 }
-            }
-        }
+impl RangeFactors {
+    fn new(numbers: &[f32], place: usize) -> RangeFactors {
+        let of_range = &numbers[HEADER + place * PER_RANGE..][..PER_RANGE];
+        RangeFactors { rate: of_range[0], added: of_range[1], kept: of_range[2] }
     }
 }
 
-/// The numbers of an SGD step on one segment.
+/// The numbers of an SGD step on one range.
 #[derive(Clone, Copy)]
 pub(super) struct SgdFactors {
     gradient_scale: f32,
     momentum: f32,
-    rate: f32,
-    decay: DecayFactors,
+    range: RangeFactors,
 }
 
 impl SgdFactors {
-    pub(super) fn new(step: &SgdStep, segment: &Segment) -> SgdFactors {
-        SgdFactors {
-            gradient_scale: step.gradient_scale,
-            momentum: step.momentum,
-            rate: segment.rate,
-            decay: DecayFactors::new(step.decay, segment),
-        }
+    pub(super) fn new(numbers: &[f32], place: usize, gradient_scale: f32) -> SgdFactors {
+        let range = RangeFactors::new(numbers, place);
+        SgdFactors { gradient_scale, momentum: numbers[0], range }
     }
 }
 
-/// The numbers of an Adam step on one segment.
+/// The numbers of an Adam step on one range.
 #[derive(Clone, Copy)]
 pub(super) struct AdamFactors {
     gradient_scale: f32,
     beta1: f32,
     beta2: f32,
     epsilon: f32,
-    /// `rate / (1 - beta1^step)`.
-    rate: f32,
-    /// `1 / sqrt(1 - beta2^step)`.
     root_scale: f32,
-    decay: DecayFactors,
+    range: RangeFactors,
 }
 
 impl AdamFactors {
-    pub(super) fn new(step: &AdamStep, segment: &Segment) -> AdamFactors {
-        let steps = i32::try_from(step.step).unwrap_or(i32::MAX);
-        let correction = |beta: f32| 1.0 - f64::from(beta).powi(steps);
+    pub(super) fn new(numbers: &[f32], place: usize, gradient_scale: f32) -> AdamFactors {
         AdamFactors {
-            gradient_scale: step.gradient_scale,
-            beta1: step.beta1,
-            beta2: step.beta2,
-            epsilon: step.epsilon,
-            rate: (f64::from(segment.rate) / correction(step.beta1)) as f32,
-            root_scale: (1.0 / correction(step.beta2).sqrt()) as f32,
-            decay: DecayFactors::new(step.decay, segment),
+            gradient_scale,
+            beta1: numbers[0],
+            beta2: numbers[1],
+            epsilon: numbers[2],
+            root_scale: numbers[3],
+            range: RangeFactors::new(numbers, place),
         }
     }
 }
@@ -83,11 +68,12 @@ dispatch! {
         values: &mut [f32],
         velocities: &mut [f32],
     ) {
-        let SgdFactors { gradient_scale, momentum, rate, decay } = factors;
+        let SgdFactors { gradient_scale, momentum, range } = factors;
+        let RangeFactors { rate, added, kept } = range;
         for ((w, v), &g) in values.iter_mut().zip(velocities).zip(gradients) {
-            let g = g * gradient_scale + decay.added * *w;
+            let g = g * gradient_scale + added * *w;
             *v = momentum * *v + g;
-            *w = *w * decay.kept - rate * *v;
+            *w = *w * kept - rate * *v;
         }
     }
 
@@ -100,13 +86,14 @@ dispatch! {
         means: &mut [f32],
         squares: &mut [f32],
     ) {
-        let AdamFactors { gradient_scale, beta1, beta2, epsilon, rate, root_scale, decay } = factors;
+        let AdamFactors { gradient_scale, beta1, beta2, epsilon, root_scale, range } = factors;
+        let RangeFactors { rate, added, kept } = range;
         let moments = means.iter_mut().zip(squares);
         for ((w, (m, s)), &g) in values.iter_mut().zip(moments).zip(gradients) {
-            let g = g * gradient_scale + decay.added * *w;
+            let g = g * gradient_scale + added * *w;
             *m = beta1 * *m + (1.0 - beta1) * g;
             *s = beta2 * *s + (1.0 - beta2) * (g * g);
-            *w = *w * decay.kept - rate * *m / (s.sqrt() * root_scale + epsilon);
+            *w = *w * kept - rate * *m / (s.sqrt() * root_scale + epsilon);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::cuda::Cuda;
 use crate::memory::{Destination, Slice};
 
 impl DropoutKernels for Cuda {
-    fn dropout(&self, _: &DropoutMask, _: Slice, _: Destination) -> Result<()> {
+    fn dropout(&self, _: &DropoutMask, _: Option<Slice>, _: Slice, _: Destination) -> Result<()> {
         Err(super::missing("dropout"))
     }
 }

@@ -2,16 +2,20 @@
 
 use crate::Result;
 use crate::backend::OptimizerKernels;
-use crate::backend::optimizer::{AdamStep, Segment, SgdStep};
 use crate::cuda::Cuda;
 use crate::memory::{Slice, SliceMut};
 use std::ops::Range;
 
 impl OptimizerKernels for Cuda {
+    fn gradient_scale(&self, _: &[Range<usize>], _: Slice, _: Slice, _: SliceMut) -> Result<()> {
+        Err(super::missing("optimizer"))
+    }
+
     fn sgd_step(
         &self,
-        _: &SgdStep,
-        _: &[Segment],
+        _: &[Range<usize>],
+        _: Slice,
+        _: Slice,
         _: Slice,
         _: SliceMut,
         _: Option<SliceMut>,
@@ -22,8 +26,9 @@ impl OptimizerKernels for Cuda {
 
     fn adam_step(
         &self,
-        _: &AdamStep,
-        _: &[Segment],
+        _: &[Range<usize>],
+        _: Slice,
+        _: Slice,
         _: Slice,
         _: SliceMut,
         _: Option<SliceMut>,
@@ -33,7 +38,7 @@ impl OptimizerKernels for Cuda {
         Err(super::missing("optimizer"))
     }
 
-    fn sum_of_squares(&self, _: &[Range<usize>], _: Slice) -> Result<f64> {
+    fn commit(&self, _: Slice, _: Slice, _: SliceMut) -> Result<()> {
         Err(super::missing("optimizer"))
     }
 }
