@@ -60,6 +60,12 @@ struct Drop {
 
 }  // namespace
 
-KERNEL(256) dropout_apply_f32(const float* input, float* output, uint32_t len, Mask mask) {
+// `step`, where it is there, holds the two words of the step that take the place of the mask's: a captured launch sees
+// those of the step that it replays.
+KERNEL(256) dropout_apply_f32(const uint32_t* step, const float* input, float* output, uint32_t len, Mask mask) {
+  if (step) {
+    mask.step_low = step[0];
+    mask.step_high = step[1];
+  }
   walk_vectors<WORDS, 1>(len, is_aligned(input) && is_aligned(output), Drop{input, output, mask});
 }

@@ -2,7 +2,7 @@
 //!
 //! Here is the order of the steps; the sources and their headers are [`source`]'s, the tools [`wheels`]', the
 //! compiler [`nvrtc`]'s, the text that is committed [`text`]'s, the assembler [`assemble`]'s, the registers
-//! [`budget`]'s and the files [`committed`]'s.
+//! [`budget`]'s, the files [`committed`]'s, and what need not be built again [`cache`]'s.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::{python, repository};
 use assemble::Usage;
 use budget::Budget;
+use cache::{Cache, Entry};
 use committed::Files;
 use nvrtc::Compiler;
 use source::Source;
@@ -23,6 +24,7 @@ use wheels::Tools;
 
 mod assemble;
 mod budget;
+mod cache;
 mod committed;
 mod nvrtc;
 pub mod source;
@@ -62,12 +64,22 @@ struct Unit<'a> {
     target: &'static str,
 }
 
-/// A unit's PTX and what its kernels use on the target.
+/// What units are built with.
+struct Workshop {
+    root: PathBuf,
+    tools: Tools,
+    compiler: Compiler,
+    /// `None` for a check.
+    cache: Option<Cache>,
+    /// For files that the assemblers read.
+    scratch: tempfile::TempDir,
+}
+
+/// A unit that was built.
 struct Built {
     path: String,
-    text: String,
     target: &'static str,
-    usages: Vec<Usage>,
+    entry: Entry,
 }
 
 /// Compiles, assembles, and writes or compares; `Ok(false)` when something is wrong with a kernel.
@@ -77,13 +89,13 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let sources = source::read_all(&root)?;
     let chosen = choose(&sources, &arguments.stems)?;
     let folder = arguments.tools.clone().unwrap_or_else(|| root.join(".cuda"));
-    let tools = Tools::fetch(&folder, &arguments.python)?;
+    let workshop = Workshop::open(&root, &folder, arguments)?;
     let units: Vec<Unit> = chosen
         .iter()
         .flat_map(|source| source.targets.iter().map(|target| Unit { source, target }))
         .collect();
 
-    let (built, mut problems) = build_all(&root, &tools, &units)?;
+    let (built, mut problems) = build_all(&workshop, &units);
     let whole = arguments.stems.is_empty();
     if !arguments.update_budget {
         problems.extend(Budget::read(&root)?.complaints(&registers(&built), whole));
@@ -91,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         update_budget(&root, registers(&built), whole)?;
     }
 
-    let mut files: Files = built.into_iter().map(|unit| (unit.path, unit.text)).collect();
+    let mut files: Files = built.into_iter().map(|unit| (unit.path, unit.entry.text)).collect();
     committed::add_table(&mut files, &sources);
     if arguments.check {
         problems.extend(committed::differences(&root, &files, &sources)?);
@@ -120,15 +132,13 @@ fn choose<'a>(sources: &'a [Source], stems: &[String]) -> Result<Vec<&'a Source>
     Ok(sources.iter().filter(chosen).collect())
 }
 
-/// Builds the units on as many threads as there are cores; in the order of `units`, and what is wrong with some.
-fn build_all(root: &Path, tools: &Tools, units: &[Unit]) -> Result<(Vec<Built>, Vec<String>)> {
-    let compiler = Compiler::load(&tools.compiler)?;
-    let scratch = tempfile::tempdir().context("making a temporary folder")?;
+/// Builds the units on as many threads as there are cores; in the order of their paths, and what is wrong with some.
+fn build_all(workshop: &Workshop, units: &[Unit]) -> (Vec<Built>, Vec<String>) {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     let work = || {
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = build(root, tools, &compiler, scratch.path(), unit);
+            let result = workshop.build(unit);
             done.lock().expect("no thread panics while it holds the lock").push(result);
         }
     };
@@ -146,41 +156,65 @@ fn build_all(root: &Path, tools: &Tools, units: &[Unit]) -> Result<(Vec<Built>, 
     }
     built.sort_by(|a, b| a.path.cmp(&b.path));
     problems.sort();
-    Ok((built, problems))
+    (built, problems)
 }
 
-fn build(
-    root: &Path,
-    tools: &Tools,
-    compiler: &Compiler,
-    scratch: &Path,
-    unit: &Unit,
-) -> Result<Built> {
-    let Unit { source, target } = unit;
-    let said = || format!("{}/{}.cu for {target}", source::FOLDER, source.stem);
-    let options = [
-        "--std=c++17".to_string(),
-        format!("--include-path={}", root.join(source::FOLDER).display()),
-        format!("--gpu-architecture={}", target.replace("sm_", "compute_")),
-    ];
-    let compiled = compiler
-        .compile(&format!("{}.cu", source.stem), &source.text, &options)
-        .with_context(said)?;
-    let text = text::commit(source, target, &compiled).with_context(said)?;
-    let ptx = scratch.join(format!("{}.{target}.ptx", source.stem));
-    fs::write(&ptx, &text).with_context(said)?;
+impl Workshop {
+    fn open(root: &Path, folder: &Path, arguments: &Arguments) -> Result<Workshop> {
+        let tools = Tools::fetch(folder, &arguments.python)?;
+        Ok(Workshop {
+            root: root.to_path_buf(),
+            compiler: Compiler::load(&tools.compiler)?,
+            tools,
+            cache: (!arguments.check).then(|| Cache::new(folder)),
+            scratch: tempfile::tempdir().context("making a temporary folder")?,
+        })
+    }
 
-    let mut usages = Vec::new();
-    for assembler in [&tools.old_assembler, &tools.new_assembler] {
-        let found = assemble::assemble(assembler, &ptx, target).with_context(said)?;
-        refuse_spills(&found, target).with_context(said)?;
-        usages.extend(found);
+    fn build(&self, unit: &Unit) -> Result<Built> {
+        let Unit { source, target } = *unit;
+        let releases = Tools::releases();
+        let known = self.cache.as_ref().and_then(|cache| cache.get(source, target, &releases));
+        let entry = match known {
+            Some(entry) => entry,
+            None => {
+                let entry = self.make(source, target).with_context(|| {
+                    format!("{}/{}.cu for {target}", source::FOLDER, source.stem)
+                })?;
+                if let Some(cache) = &self.cache {
+                    cache.put(source, target, &releases, &entry)?;
+                }
+                entry
+            }
+        };
+        Ok(Built { path: committed::path(&source.stem, target), target, entry })
     }
-    for chip in later_chips(target) {
-        let found = assemble::assemble(&tools.new_assembler, &ptx, chip).with_context(said)?;
-        refuse_spills(&found, chip).with_context(said)?;
+
+    /// Compiles, and assembles for the target and for chips that came later.
+    fn make(&self, source: &Source, target: &str) -> Result<Entry> {
+        let options = [
+            "--std=c++17".to_string(),
+            // What follows a `return` inside `if constexpr` is not reachable, and is meant not to be.
+            "--diag-suppress=128".to_string(),
+            format!("--include-path={}", self.root.join(source::FOLDER).display()),
+            format!("--gpu-architecture={}", target.replace("sm_", "compute_")),
+        ];
+        let name = format!("{}.cu", source.stem);
+        let compiled = self.compiler.compile(&name, &source.text, &options)?;
+        let text = text::commit(source, target, &compiled)?;
+        let ptx = self.scratch.path().join(format!("{}.{target}.ptx", source.stem));
+        fs::write(&ptx, &text).context("writing a temporary file")?;
+        let mut usages = Vec::new();
+        for assembler in [&self.tools.old_assembler, &self.tools.new_assembler] {
+            let found = assemble::assemble(assembler, &ptx, target)?;
+            refuse_spills(&found, target)?;
+            usages.extend(found);
+        }
+        for chip in later_chips(target) {
+            refuse_spills(&assemble::assemble(&self.tools.new_assembler, &ptx, chip)?, chip)?;
+        }
+        Ok(Entry { text, usages })
     }
-    Ok(Built { path: committed::path(&source.stem, target), text, target, usages })
 }
 
 fn refuse_spills(usages: &[Usage], chip: &str) -> Result<()> {
@@ -199,7 +233,7 @@ fn refuse_spills(usages: &[Usage], chip: &str) -> Result<()> {
 fn registers(built: &[Built]) -> Budget {
     let mut used = Budget::default();
     for unit in built {
-        unit.usages.iter().for_each(|usage| used.note(unit.target, usage));
+        unit.entry.usages.iter().for_each(|usage| used.note(unit.target, usage));
     }
     used
 }

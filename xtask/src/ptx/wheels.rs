@@ -50,6 +50,12 @@ pub struct Tools {
 }
 
 impl Tools {
+    /// The releases, in words.
+    pub fn releases() -> String {
+        let wheels = [COMPILER, OLD_ASSEMBLER, NEW_ASSEMBLER];
+        wheels.map(|wheel| format!("{} {}", wheel.package, wheel.version)).join(", ")
+    }
+
     /// The tools below `folder`, fetched if they are not there yet.
     pub fn fetch(folder: &Path, python: &Interpreter) -> Result<Tools> {
         Ok(Tools {

@@ -10,16 +10,21 @@ mod context;
 mod conv;
 mod divisor;
 mod driver;
+mod dropout;
 mod graph;
 mod launch;
+mod loss;
 mod matmul;
 mod memory;
-mod missing;
 mod modules;
 mod norm;
+mod optimizer;
+mod pointwise;
 mod pool;
+mod reduce;
 mod rows;
 mod staging;
+mod vectors;
 
 pub use driver::{Capability, DeviceInfo, DriverVersion, devices, driver_version, refusal};
 
