@@ -216,6 +216,43 @@ impl Device {
         Ok((made, CapturedGraph { device: self.clone(), work }))
     }
 
+    /// Compiles a kernel of your own, CUDA C++, for this device. Needs NVIDIA's NVRTC library where it
+    /// runs; its launches go behind all work given so far, as those of ops do.
+    ///
+    /// ```no_run
+    /// # fn main() -> tensor_core::Result<()> {
+    /// use tensor_core::{Device, Tensor, backend::KernelArgument};
+    /// let source = r#"
+    ///     extern "C" __global__ void clamp(float* x, float most, int len) {
+    ///       int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ///       if (i < len && x[i] > most) x[i] = most;
+    ///     }"#;
+    /// let device = Device::cuda(0)?;
+    /// let clamp = device.compile(source, "clamp")?;
+    /// let mut x = Tensor::full(&device, [1000], 5.0)?;
+    /// let arguments = [
+    ///     KernelArgument::Write(x.as_slice_mut()),
+    ///     KernelArgument::F32(1.0),
+    ///     KernelArgument::I32(1000),
+    /// ];
+    /// // SAFETY: these are the kernel's parameters, and it stays inside the tensor.
+    /// unsafe { clamp.launch(&arguments, [4, 1, 1], 256, 0)? };
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a device without a compiler, such as the CPU; [`Error::Device`] with the
+    /// compiler's words.
+    #[cfg(feature = "nvrtc")]
+    pub fn compile(
+        &self,
+        source: &str,
+        name: &str,
+    ) -> Result<Box<dyn crate::backend::CustomKernel>> {
+        self.backend().compile(source, name)
+    }
+
     /// The hook that all ops pass: runs one contract function and, while profiling, counts it.
     pub(crate) fn run<T>(
         &self,

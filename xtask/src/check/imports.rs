@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 7] = [
     &["cpu", "cuda", "reference"],
     &["device"],
     &["tensor"],
-    &["ops"],
+    &["ops", "transfer"],
 ];
 
 /// Modules that never name each other: the judge must share nothing with the judged.

@@ -9,6 +9,8 @@
 
 pub mod augment;
 pub mod conv;
+#[cfg(feature = "nvrtc")]
+mod custom;
 pub mod dropout;
 pub mod loss;
 pub mod matmul;
@@ -22,6 +24,8 @@ mod support;
 
 pub use augment::AugmentKernels;
 pub use conv::ConvKernels;
+#[cfg(feature = "nvrtc")]
+pub use custom::{CustomKernel, KernelArgument};
 pub use dropout::DropoutKernels;
 pub use loss::LossKernels;
 pub use matmul::MatmulKernels;
@@ -83,6 +87,16 @@ pub trait Backend:
     fn capture(&self, _record: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Replay>> {
         let message = "it runs work at once; there is nothing to capture".to_string();
         Err(Error::Unsupported { op: "capture", device: self.name().to_string(), message })
+    }
+
+    /// Compiles a kernel of the user's own.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a backend that has no compiler; [`Error::Device`] with its words.
+    #[cfg(feature = "nvrtc")]
+    fn compile(&self, _source: &str, name: &str) -> Result<Box<dyn CustomKernel>> {
+        let message = format!("it cannot compile `{name}`");
+        Err(Error::Unsupported { op: "compile", device: self.name().to_string(), message })
     }
 
     /// Whether `op` (a name of [`OPS`]) takes activations, or floats where it has no activations, of

@@ -5,13 +5,12 @@
 //! asked in `driver.rs`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys;
 
 use super::driver::{self, DeviceInfo, check};
-use super::staging::PinnedBlock;
 use crate::memory::Event;
 use crate::{Error, Result};
 
@@ -25,8 +24,6 @@ pub(super) struct Context {
     handle: sys::CUcontext,
     /// The thread that captures work of the compute stream, 0 if none does.
     capturer: AtomicUsize,
-    /// Host bytes that captured copies read whenever they run.
-    captured_bytes: Mutex<Vec<PinnedBlock>>,
 }
 
 /// A number for the calling thread, never 0: the address of something of its own.
@@ -56,7 +53,6 @@ impl Context {
             device,
             handle,
             capturer: AtomicUsize::new(0),
-            captured_bytes: Mutex::default(),
         };
         context.bind()?;
         context.compute = stream()?;
@@ -106,19 +102,9 @@ impl Context {
         begun.map(|_| ()).map_err(taken)
     }
 
-    /// Ends what [`begin_capture`](Self::begin_capture) began; the bytes that captured copies read.
-    pub fn end_capture(&self) -> Vec<PinnedBlock> {
+    /// Ends what [`begin_capture`](Self::begin_capture) began.
+    pub fn end_capture(&self) {
         self.capturer.store(0, Ordering::Release);
-        std::mem::take(&mut *self.captured_bytes.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Keeps a copy of host bytes for as long as the capture can run, and gives its address.
-    pub fn keep_for_capture(self: &Arc<Context>, bytes: &[u8]) -> Result<*const u8> {
-        let mut block = PinnedBlock::new(self, bytes.len())?;
-        block.bytes_mut().copy_from_slice(bytes);
-        let address = block.bytes().as_ptr();
-        self.captured_bytes.lock().unwrap_or_else(PoisonError::into_inner).push(block);
-        Ok(address)
     }
 
     /// Blocks until all work given to the compute stream is done.

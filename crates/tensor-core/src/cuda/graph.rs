@@ -25,8 +25,10 @@ impl Cuda {
         let memory = self.memory.record()?;
         let capture = StreamCapture::begin(&self.context)?;
         let recorded = record();
-        let (template, captured_bytes) = capture.end()?;
+        let captured = capture.end();
+        let captured_bytes = self.captured_bytes.take();
         recorded?;
+        let template = captured?;
         let mut executable = std::ptr::null_mut();
         // SAFETY: the template is live; the driver writes one handle.
         let made = unsafe { sys::cuGraphInstantiateWithFlags(&mut executable, template.0, 0) };
@@ -66,18 +68,19 @@ impl<'a> StreamCapture<'a> {
         Ok(StreamCapture { context, ended: false })
     }
 
-    fn end(mut self) -> Result<(Template, Vec<PinnedBlock>)> {
+    fn end(mut self) -> Result<Template> {
         self.ended = true;
         self.stop()
     }
 
-    fn stop(&self) -> Result<(Template, Vec<PinnedBlock>)> {
+    fn stop(&self) -> Result<Template> {
         let mut template = std::ptr::null_mut();
         // SAFETY: the stream is live and capturing; the driver writes one handle.
         let ended = unsafe { sys::cuStreamEndCapture(self.context.compute, &mut template) };
-        let (template, captured_bytes) = (Template(template), self.context.end_capture());
+        let template = Template(template);
+        self.context.end_capture();
         check("capturing work", ended)?;
-        Ok((template, captured_bytes))
+        Ok(template)
     }
 }
 

@@ -6,18 +6,20 @@ use cudarc::driver::sys::{self, CUresult};
 
 use super::context::{Context, StreamEvent};
 use super::driver::check;
-use super::staging::PinnedStaging;
+use super::staging::{CapturedBytes, PinnedStaging};
 use crate::Result;
 use crate::memory::{Address, Event, RawMemory, Staging};
 
 /// A device's memory.
 pub(super) struct CudaMemory {
     context: Arc<Context>,
+    captured_bytes: CapturedBytes,
 }
 
 impl CudaMemory {
-    pub fn new(context: Arc<Context>) -> CudaMemory {
-        CudaMemory { context }
+    /// Copies that are captured keep their bytes in `captured_bytes`.
+    pub fn new(context: Arc<Context>, captured_bytes: CapturedBytes) -> CudaMemory {
+        CudaMemory { context, captured_bytes }
     }
 }
 
@@ -60,7 +62,7 @@ impl RawMemory for CudaMemory {
         self.context.begin_work()?;
         // A captured copy reads its source whenever it runs.
         let source = match self.context.is_capturing() {
-            true => self.context.keep_for_capture(from)?,
+            true => self.captured_bytes.keep(&self.context, from)?,
             false => from.as_ptr(),
         };
         let (source, stream) = (source.cast(), self.context.compute);

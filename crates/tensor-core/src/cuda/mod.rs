@@ -6,6 +6,8 @@
 //! `launch` its kernels, `graph` records them; each family of the contract has a file of its name.
 
 mod augment;
+#[cfg(feature = "nvrtc")]
+mod compile;
 mod context;
 mod conv;
 mod divisor;
@@ -36,6 +38,9 @@ use self::context::Context;
 use self::launch::Launch;
 use self::memory::CudaMemory;
 use self::modules::Modules;
+use self::staging::CapturedBytes;
+#[cfg(feature = "nvrtc")]
+use crate::backend::CustomKernel;
 use crate::backend::{Backend, Replay};
 use crate::memory::MemoryPool;
 use crate::{DType, Error, Result};
@@ -103,6 +108,7 @@ pub struct Cuda {
     context: Arc<Context>,
     modules: Modules,
     memory: MemoryPool,
+    captured_bytes: CapturedBytes,
     precision: Precision,
     tf32: bool,
 }
@@ -118,13 +124,15 @@ impl Cuda {
         let precision = precision_of(&options, &info)?;
         let context = Arc::new(Context::open(info)?);
         let modules = Modules::new(context.clone());
-        let memory = MemoryPool::new(CudaMemory::new(context.clone()));
+        let captured_bytes = CapturedBytes::default();
+        let memory = CudaMemory::new(context.clone(), captured_bytes.clone());
+        let memory = MemoryPool::new(memory);
         let tf32 = options.tf32 && context.info.capability.has_bf16();
         // A driver that refuses our PTX shall say so now, not in the middle of a run.
         if modules.has(PROBED_STEM) {
             modules.load(PROBED_STEM)?;
         }
-        Ok(Cuda { context, modules, memory, precision, tf32 })
+        Ok(Cuda { context, modules, memory, captured_bytes, precision, tf32 })
     }
 
     /// What this device is.
@@ -178,6 +186,11 @@ impl Backend for Cuda {
 
     fn capture(&self, record: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Replay>> {
         self.capture_graph(record)
+    }
+
+    #[cfg(feature = "nvrtc")]
+    fn compile(&self, source: &str, name: &str) -> Result<Box<dyn CustomKernel>> {
+        self.compile_kernel(source, name)
     }
 }
 

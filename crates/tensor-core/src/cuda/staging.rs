@@ -3,7 +3,7 @@
 //! Uploads go through the copy stream, so that the next batch travels while the last is computed;
 //! downloads follow the compute stream's work. Ordinary copies are in `memory.rs`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys::{self, CUresult};
 
@@ -45,13 +45,8 @@ impl PinnedBlock {
         }
     }
 
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `new` made this many initialised bytes; `self` is borrowed.
-        unsafe { std::slice::from_raw_parts(self.start, self.len) }
-    }
-
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, and `self` is borrowed uniquely.
+        // SAFETY: `new` made this many initialised bytes, and `self` is borrowed uniquely.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
@@ -63,6 +58,28 @@ impl Drop for PinnedBlock {
             let _ = self.context.bind();
             let _ = sys::cuMemFreeHost(self.start.cast());
         }
+    }
+}
+
+/// Host bytes that captured copies read whenever they run.
+#[derive(Clone, Default)]
+pub(super) struct CapturedBytes {
+    blocks: Arc<Mutex<Vec<PinnedBlock>>>,
+}
+
+impl CapturedBytes {
+    /// Keeps a copy of host bytes, and gives its address.
+    pub fn keep(&self, context: &Arc<Context>, bytes: &[u8]) -> Result<*const u8> {
+        let mut block = PinnedBlock::new(context, bytes.len())?;
+        block.bytes_mut().copy_from_slice(bytes);
+        let address = block.start.cast_const();
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
+        Ok(address)
+    }
+
+    /// Hands over what was kept since the last call.
+    pub fn take(&self) -> Vec<PinnedBlock> {
+        std::mem::take(&mut *self.blocks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
