@@ -106,7 +106,7 @@ struct Block {
 };
 
 // What the calling thread of the operating system is running; null outside of kernels.
-#define EMULATOR_CURRENT __thread __attribute__((tls_model("initial-exec"), visibility("hidden")))
+#define EMULATOR_CURRENT __thread __attribute__((visibility("hidden")))
 extern EMULATOR_CURRENT Thread* thread;
 extern EMULATOR_CURRENT Block* block;
 extern EMULATOR_CURRENT unsigned char* dynamic_shared;

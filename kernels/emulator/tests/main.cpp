@@ -1,5 +1,6 @@
 // The emulator's own tests: right kernels give what a plain computation gives, and every wrong one of kernels.cu is
 // found out with the message that it should give. They call the driver as a program would.
+#include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -297,6 +298,14 @@ void wrong_kernels_are_found_out() {
   });
 }
 
+const char* library;
+
+void the_library_opens_at_run_time() {
+  void* opened = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+  expect(opened, opened ? "" : dlerror());
+  expect(opened && dlsym(opened, "cuInit"), "the library has the driver's functions");
+}
+
 struct Test {
   const char* name;
   void (*run)();
@@ -304,6 +313,7 @@ struct Test {
 
 #define TEST(name) {#name, name}
 const Test TESTS[] = {
+    TEST(the_library_opens_at_run_time),
     TEST(sums_are_right),
     TEST(products_of_bf16_are_right),
     TEST(products_of_tf32_are_right),
@@ -315,7 +325,10 @@ const Test TESTS[] = {
 
 }  // namespace
 
-int main() {
+// Takes the path of the library, as it was built.
+int main(int count, char** arguments) {
+  if (count != 2) abort();
+  library = arguments[1];
   cuInit(0);
   for (const Test& test : TESTS) {
     int before = failures;

@@ -105,7 +105,7 @@ fn self_test(build: &Build, root: &Path, folder: &Path) -> Result<bool> {
     for order in [Order::Forward, Order::Reverse, Order::Random] {
         println!("emulator's own tests, {} order", order.name());
         let mut command = Command::new(&program);
-        command.env("FASTLEARN_EMULATOR_ORDER", order.name());
+        command.arg(folder.join(build::LIBRARY)).env("FASTLEARN_EMULATOR_ORDER", order.name());
         if !succeeds(&mut command)? {
             return Ok(false);
         }
