@@ -159,7 +159,7 @@ struct Apply {
       float values[V];
 #pragma unroll
       for (int i = 0; i < V; i++) {
-        float value = to_float(packs[n].at[i]) * scale[i] + shift[i];
+        float value = fmaf(to_float(packs[n].at[i]), scale[i], shift[i]);
         if (addend) value += to_float(addends[n].at[i]);
         // Not-a-number is not below zero: it goes through, so that a diverged run is seen.
         values[i] = relu && value < 0.0f ? 0.0f : value;
