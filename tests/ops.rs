@@ -20,7 +20,7 @@ fn contestants() -> Result<Vec<Contestant>> {
         .map(|set| {
             let (device, twins) = (open(set, 1)?, vec![open(set, 2)?, open(set, 4)?]);
             let (name, format) = (format!("CPU {set}"), Format::F32);
-            Ok(Contestant { name, device, twins, format, widening: 1.0 })
+            Ok(Contestant { name, device, twins, format, widening: 1.0, without: None })
         })
         .collect()
 }

@@ -22,6 +22,29 @@ pub struct Contestant {
     pub format: Format,
     /// How much farther off than a rounded sum its sums may be: 1 where every step is rounded.
     pub widening: f64,
+    /// The same device with fewer formats allowed: plans that are legal there are judged with it.
+    pub without: Option<Device>,
+}
+
+impl Contestant {
+    /// The legal plans that are this contestant's to show.
+    fn plans(&self, case: &dyn Case) -> Result<Plans> {
+        let mut plans = case.plans(&self.device)?;
+        if plans.is_empty() {
+            return Ok(Plans::Unplanned);
+        }
+        if let Some(without) = &self.without {
+            let others = case.plans(without)?;
+            plans.retain(|plan| others.iter().all(|other| other.variant != plan.variant));
+        }
+        Ok(Plans::These(plans))
+    }
+}
+
+/// What there is to choose from.
+enum Plans {
+    Unplanned,
+    These(Vec<Plan>),
 }
 
 /// Panics with every disagreement of these cases.
@@ -77,11 +100,12 @@ impl<'a> Judgement<'a> {
 
     /// Runs every legal plan.
     fn check(&self, contestant: &Contestant, faults: &mut Vec<String>) -> Result<()> {
-        let plans = self.case.plans(&contestant.device)?;
-        if plans.is_empty() {
-            return self.check_plan(contestant, None, faults);
+        match contestant.plans(self.case)? {
+            Plans::Unplanned => self.check_plan(contestant, None, faults),
+            Plans::These(plans) => {
+                plans.iter().try_for_each(|plan| self.check_plan(contestant, Some(plan), faults))
+            }
         }
-        plans.iter().try_for_each(|plan| self.check_plan(contestant, Some(plan), faults))
     }
 
     fn check_plan(

@@ -1,0 +1,39 @@
+//! CUDA devices for tests, real or emulated, and what to do where there is none. What is tested on
+//! them is not here.
+
+pub mod emulated;
+
+use std::io::Write;
+
+use tensor_core::Device;
+use tensor_core::cuda::CudaOptions;
+
+/// Set to anything, it turns the absence of a CUDA device into a failure.
+const REQUIRED: &str = "FASTLEARN_REQUIRE_GPU";
+
+/// The first CUDA device, or nothing where there is none, which is said aloud.
+///
+/// # Panics
+/// If there is none but there has to be, or if there is one that cannot be opened.
+pub fn open(options: CudaOptions) -> Option<Device> {
+    match Device::cuda_with(options) {
+        Ok(device) => Some(device),
+        Err(error) if is_required() => panic!("{REQUIRED} is set, but {error}"),
+        Err(error) => {
+            let test = std::thread::current();
+            say(&format!("LEFT OUT: {}: {error}", test.name().unwrap_or("a CUDA test")));
+            None
+        }
+    }
+}
+
+/// True if the absence of a device is a failure.
+pub fn is_required() -> bool {
+    std::env::var_os(REQUIRED).is_some()
+}
+
+/// A line on the terminal even of a test that passes, whose usual output nobody sees.
+pub fn say(line: &str) {
+    // Nothing can be done about a closed terminal.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

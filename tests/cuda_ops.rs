@@ -1,0 +1,46 @@
+//! Every op case on a CUDA device against Reference: in f32 and in bf16, products and convolutions in
+//! TF32 too, by every legal plan, into memory full of not-a-number, and with the same bits in a second
+//! run.
+//!
+//! Where there is no device, the cases run on the emulated driver in a process of their own.
+//! FASTLEARN_CASES=N runs every Nth case only, for tools that slow everything down.
+
+#[allow(dead_code, reason = "the gradients' tables are for the tests of the CPU")]
+mod op_cases;
+
+#[path = "cuda/contestant.rs"]
+mod contestant;
+mod cuda;
+
+use op_cases::Case;
+use op_cases::agreement::assert_agreement;
+use op_cases::format::Format;
+
+fn assert_agrees(format: Format, cases: Vec<Box<dyn Case>>) {
+    if let Some(contestant) = contestant::contestant(format) {
+        let step = std::env::var("FASTLEARN_CASES")
+            .map_or(1, |step| step.parse().expect("FASTLEARN_CASES is a number from 1 on"));
+        let cases: Vec<_> = cases.into_iter().step_by(step).collect();
+        assert_agreement(&cases, &[contestant]);
+    }
+}
+
+macro_rules! agreement {
+    ($format:ident in $module:ident: $($family:ident),*) => {
+        mod $module {
+            $(#[test]
+            fn $family() {
+                super::assert_agrees(super::Format::$format, super::op_cases::$family::cases());
+            })*
+        }
+    };
+}
+
+agreement!(F32 in f32: augment, conv, dropout, loss, matmul, norm, optimizer, pointwise, pool, reduce);
+agreement!(Bf16 in bf16: augment, conv, matmul, norm, optimizer, pointwise, pool);
+agreement!(Tf32 in tf32: conv, matmul);
+
+#[test]
+fn on_the_emulated_driver() {
+    cuda::emulated::run_again(&["forward", "reverse"]);
+}
