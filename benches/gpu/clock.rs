@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tensor_core::{Device, Result};
+use tensor_core::{Device, Error};
 
 /// How patiently to measure.
 #[derive(Clone, Copy)]
@@ -26,7 +26,11 @@ impl Clock {
     ///
     /// # Errors
     /// Those of the runs.
-    pub fn seconds(&self, device: &Device, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
+    pub fn seconds<E: From<Error>>(
+        &self,
+        device: &Device,
+        mut run: impl FnMut() -> Result<(), E>,
+    ) -> Result<f64, E> {
         for _ in 0..self.warmup {
             run()?;
         }
@@ -42,7 +46,11 @@ impl Clock {
 }
 
 /// Mean seconds of one of `runs` runs.
-fn round(device: &Device, runs: usize, run: &mut impl FnMut() -> Result<()>) -> Result<f64> {
+fn round<E: From<Error>>(
+    device: &Device,
+    runs: usize,
+    run: &mut impl FnMut() -> Result<(), E>,
+) -> Result<f64, E> {
     device.synchronize()?;
     let start = Instant::now();
     for _ in 0..runs {

@@ -9,6 +9,7 @@ use tensor_core::backend::optimizer::Segment;
 use tensor_core::memory::Destination;
 use tensor_core::ops::norm::{self, Factors};
 use tensor_core::ops::optimizer::{AdamStep, Decay, SgdStep, adam_step, sgd_step};
+use tensor_core::ops::pointwise::cast;
 use tensor_core::ops::{conv, matmul};
 use tensor_core::random::Philox;
 use tensor_core::{Device, Result, Shape, Tensor};
@@ -22,7 +23,7 @@ const NETWORKS: [Arch; 3] = [Arch::ResNet34, Arch::ResNet50, Arch::ResNeXt50_32x
 
 /// Random activations: what a chip draws in power, and so how fast it runs, depends on the numbers.
 pub fn activations(device: &Device, shape: impl Into<Shape>) -> Result<Tensor> {
-    random(device, shape)?.cast(device.activation())
+    cast(&random(device, shape)?, device.activation())
 }
 
 /// Random floats.
@@ -73,7 +74,7 @@ fn copy(device: &Device, amount: &Amount) -> Result<Row> {
 fn square_product(device: &Device, amount: &Amount, size: usize) -> Result<Row> {
     let (left, right) = (activations(device, [size; 2])?, activations(device, [size; 2])?);
     let shape = matmul::shape(&left, &right, false, false)?;
-    let plan = matmul::plan(device, &shape, left.dtype());
+    let plan = matmul::plan(device, &shape, left.dtype())?;
     let mut product = Tensor::uninitialised(device, [size; 2], left.dtype())?;
     let seconds = amount.clock.seconds(device, || {
         let target = Destination::write(product.as_slice_mut());
@@ -100,9 +101,8 @@ fn norm_apply(device: &Device, amount: &Amount) -> Result<Row> {
         scale: channel.clone(),
         shift: channel,
     };
-    let seconds = amount
-        .clock
-        .seconds(device, || norm::apply(&input, &factors, None, true).map(drop))?;
+    let seconds =
+        amount.clock.seconds(device, || norm::apply(&input, &factors, None, true).map(drop))?;
     Ok(Row {
         name: format!("norm apply {shape:?}"),
         spec: Spec::NormApply { shape },
@@ -123,7 +123,7 @@ fn optimizer(device: &Device, amount: &Amount, adam: bool) -> Result<Row> {
     let (mut values, mut state) = (gradients.duplicate()?, gradients.duplicate()?);
     let mut squares = Tensor::full(device, [elements], 1.0)?;
     let has_twin = device.activation() != device.float();
-    let mut twin = values.cast(device.activation())?;
+    let mut twin = cast(&values, device.activation())?;
     let mut step = 0;
     let seconds = amount.clock.seconds(device, || {
         step += 1;
@@ -140,11 +140,8 @@ fn optimizer(device: &Device, amount: &Amount, adam: bool) -> Result<Row> {
     })?;
     let buffers = if adam { 7 } else { 5 };
     let twin_bytes = if has_twin { device.activation().size() } else { 0 };
-    let (name, spec) = if adam {
-        ("adam", Spec::Adam { elements })
-    } else {
-        ("sgd", Spec::Sgd { elements })
-    };
+    let (name, spec) =
+        if adam { ("adam", Spec::Adam { elements }) } else { ("sgd", Spec::Sgd { elements }) };
     Ok(Row {
         name: format!("{name} {elements}"),
         spec,
@@ -171,7 +168,7 @@ fn convolution(
     for direction in
         [ConvDirection::Forward, ConvDirection::InputGradient, ConvDirection::WeightGradient]
     {
-        let plan = conv::plan(device, shape, direction);
+        let plan = conv::plan(device, shape, device.activation(), direction)?;
         let prepared = conv::prepare(&plan, shape, direction, &weights)?;
         let seconds = amount.clock.seconds(device, || match direction {
             ConvDirection::Forward => {

@@ -16,20 +16,12 @@ const CLASSES: usize = 1000;
 pub fn measure(device: &Device, amount: &Amount, note: &mut dyn FnMut(Row)) -> Outcome<()> {
     for &arch in amount.networks {
         let mut subject = Subject::new(device, amount, arch)?;
-        let train = amount.clock.seconds(device, || subject.train().map_err(flatten))?;
+        let train = amount.clock.seconds(device, || subject.train())?;
         note(row(amount, arch, "train", train));
-        let infer = amount.clock.seconds(device, || subject.infer().map_err(flatten))?;
+        let infer = amount.clock.seconds(device, || subject.infer())?;
         note(row(amount, arch, "infer", infer));
     }
     Ok(())
-}
-
-/// A kernel's own error; what else can go wrong in a step is a fault of this program.
-fn flatten(error: autograd::Error) -> tensor_core::Error {
-    match error {
-        autograd::Error::Tensor(error) => error,
-        other => panic!("a measured step is wrong: {other}"),
-    }
 }
 
 fn row(amount: &Amount, arch: Arch, mode: &'static str, seconds: f64) -> Row {

@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod emulator;
 mod golden;
+mod gpu_bundle;
 mod ptx;
 mod python;
 mod repository;
@@ -34,6 +35,8 @@ enum Chore {
     Emulator(emulator::Arguments),
     /// Measure training and inference against another framework, in turn.
     Bench(bench::Arguments),
+    /// Pack what proves and measures the CUDA backend on a GPU machine without Rust or a network.
+    GpuBundle(gpu_bundle::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Chore::Ptx(arguments) => ptx::run(&arguments),
         Chore::Emulator(arguments) => emulator::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments).map(|()| true),
+        Chore::GpuBundle(arguments) => gpu_bundle::run(&arguments),
     };
     report(outcome)
 }

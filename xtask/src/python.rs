@@ -19,6 +19,11 @@ pub struct Interpreter {
 }
 
 impl Interpreter {
+    /// The interpreter's file or name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A command that runs `script`.
     pub fn script(&self, script: &Path) -> Command {
         let mut command = Command::new(&self.path);
