@@ -121,7 +121,7 @@ fn optimizer(device: &Device, amount: &Amount, adam: bool) -> Result<Row> {
     let segments = [Segment { range, rate, weight_decay }];
     let gradients = random(device, [elements])?;
     let (mut values, mut state) = (gradients.duplicate()?, gradients.duplicate()?);
-    let mut squares = Tensor::full(device, [elements], 1.0)?;
+    let mut squares = Tensor::full(device, [elements], device.float(), 1.0)?;
     let has_twin = device.activation() != device.float();
     let mut twin = cast(&values, device.activation())?;
     let mut step = 0;

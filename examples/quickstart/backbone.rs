@@ -15,7 +15,7 @@ use super::{Result, Stopwatch, world};
 /// Its name in the cache folder, for `--weights`.
 pub const NAME: &str = "quickstart";
 /// Peak of the one cycle that it is trained with.
-const RATE: f32 = 0.04;
+pub const RATE: f32 = 0.04;
 
 /// A residual network with one block a stage, a quarter as wide as ResNet-18.
 pub fn architecture() -> Architecture {
@@ -28,6 +28,11 @@ pub fn architecture() -> Architecture {
     }
 }
 
+/// A single layer: the kinds are told apart by the body or not at all.
+pub fn head() -> HeadOptions {
+    HeadOptions { hidden: Vec::new(), last_dropout: 0.1, ..HeadOptions::default() }
+}
+
 /// Trains the network on the known kinds and stores its body in the cache folder. Returns the file.
 pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<PathBuf> {
     let watch = Stopwatch::start();
@@ -36,10 +41,9 @@ pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<Path
     world::draw(&folder, &world::shapes::KNOWN, amount.known, amount.size, seed)?;
     let transforms = Transforms::side_on(amount.size).max_zoom(1.1);
     let data = ImageData::from_folders(&folder, transforms)?.batch_size(64).seed(seed);
-    let head = HeadOptions { hidden: Vec::new(), last_dropout: 0.1, ..HeadOptions::default() };
     let mut learner = Learner::builder(architecture(), data)
         .random_weights()
-        .head(head)
+        .head(head())
         .device(device)
         .seed(seed)
         .listener(Table)

@@ -4,7 +4,7 @@
 //! of things, and then learns six kinds that it has never seen from 30 pictures each, the way a
 //! reader would learn them from photographs. Run it with `--help` for its options.
 
-mod backbone;
+pub mod backbone;
 mod options;
 mod outcome;
 mod report;

@@ -3,10 +3,9 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{REQUIRED, say};
+use super::say;
 use tensor_core::cuda;
 
 /// The name of the test that calls [`run_again`]; left out when the executable runs itself.
@@ -31,12 +30,11 @@ pub fn run_again(orders: &[&str]) {
         say("LEFT OUT: the emulated CUDA tests: there is no g++ to build the emulator with");
         return;
     }
-    let library = build(&cargo);
     for order in orders {
         say(&format!(
             "no CUDA device here: its tests run on the emulated driver, blocks in {order} order"
         ));
-        run(&library, order);
+        run(&cargo, order);
     }
 }
 
@@ -45,40 +43,17 @@ fn has_compiler() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// The folder with the emulated driver, brought up to date.
-fn build(cargo: &OsString) -> PathBuf {
-    let arguments = [
-        "run",
-        "--offline",
-        "--quiet",
-        "--package",
-        "xtask",
-        "--profile",
-        "test",
-        "--",
-        "emulator",
-    ];
-    let output = Command::new(cargo).args(arguments).stderr(Stdio::inherit()).output();
-    let output = output.expect("cargo starts");
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "cargo xtask emulator failed:\n{printed}");
-    let library = printed.lines().rev().map(Path::new).find(|line| line.ends_with("libcuda.so.1"));
-    let library = library.expect("cargo xtask emulator says where the driver is");
-    library.parent().expect("a file is in a folder").to_path_buf()
-}
-
-fn run(library: &Path, order: &str) {
+/// The chore brings the emulator up to date and puts it in the driver's place.
+fn run(cargo: &OsString, order: &str) {
     let this = env::current_exe().expect("a running test has a file");
-    let others = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let paths = std::iter::once(library.to_path_buf()).chain(env::split_paths(&others));
-    let paths = env::join_paths(paths).expect("no folder of libraries has a colon in its name");
-    let output = Command::new(this)
+    let chore = ["run", "--offline", "--quiet", "--package", "xtask", "--profile", "test", "--"];
+    let output = Command::new(cargo)
+        .args(chore)
+        .args(["emulator", "--order", order, "--"])
+        .arg(this)
         .args(["--skip", TEST])
-        .env("LD_LIBRARY_PATH", paths)
-        .env(REQUIRED, "1")
-        .env("FASTLEARN_EMULATOR_ORDER", order)
         .output()
-        .expect("a test that runs can run again");
+        .expect("cargo starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (printed, complaints) = (text(&output.stdout), text(&output.stderr));
     assert!(

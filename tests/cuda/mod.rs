@@ -32,6 +32,19 @@ pub fn is_required() -> bool {
     std::env::var_os(REQUIRED).is_some()
 }
 
+/// Every Nth of these, where FASTLEARN_CASES is N: for tools that slow everything down. All of them if
+/// it is not set.
+///
+/// # Panics
+/// If it is set to anything but a number from 1 on.
+#[allow(dead_code, reason = "not every test has a table of cases")]
+pub fn some_of<T>(cases: Vec<T>) -> Vec<T> {
+    let step = std::env::var("FASTLEARN_CASES").map_or(1, |step| {
+        step.parse().ok().filter(|&step| step > 0).expect("FASTLEARN_CASES is a number from 1 on")
+    });
+    cases.into_iter().step_by(step).collect()
+}
+
 /// A line on the terminal even of a test that passes, whose usual output nobody sees.
 pub fn say(line: &str) {
     // Nothing can be done about a closed terminal.

@@ -51,7 +51,7 @@ each() {
     local executable=$1 prefix=$2 test
     shift 2
     for test in $(tests "$executable"); do
-        run "$prefix-$executable-${test//::/-}" "$@" ./"$executable" --exact "$test" --test-threads=1 --include-ignored
+        run "$prefix-$executable-${test//::/-}" "$@" ./"$executable" --exact "$test" --test-threads=1
     done
 }
 
