@@ -6,7 +6,11 @@
 mod cuda;
 
 #[path = "../examples/quickstart/main.rs"]
-#[allow(dead_code, reason = "its pictures and its network are of interest here, not its report")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its pictures and its network are of interest here, not its report"
+)]
 mod quickstart;
 
 use autograd::optimizer::{Optimizer, Sgd, StepSettings};
