@@ -118,24 +118,29 @@ fn norm_apply(device: &Device, amount: &Amount) -> Result<Row> {
 fn optimizer(device: &Device, amount: &Amount, adam: bool) -> Result<Row> {
     let elements = amount.parameters;
     let (range, rate, weight_decay): (Range<usize>, _, _) = (0..elements, 1e-6, 1e-4);
-    let segments = [Segment { range, rate, weight_decay }];
+    let segments = [Segment { range: range.clone(), rate, weight_decay }];
+    let ranges = [range];
+    let (decay, clip_norm) = (Decay::L2, None);
+    let numbers = if adam {
+        let (beta1, beta2, epsilon) = (0.9, 0.99, 1e-8);
+        AdamStep { beta1, beta2, epsilon, step: 1, decay, clip_norm }.numbers(&segments)
+    } else {
+        SgdStep { momentum: 0.9, decay, clip_norm }.numbers(&segments)
+    };
+    let numbers = Tensor::from_f32(device, [numbers.len()], &numbers)?;
+    let scale = Tensor::from_f32(device, [2], &[1.0, 1.0])?;
     let gradients = random(device, [elements])?;
     let (mut values, mut state) = (gradients.duplicate()?, gradients.duplicate()?);
     let mut squares = Tensor::full(device, [elements], device.float(), 1.0)?;
     let has_twin = device.activation() != device.float();
-    let mut twin = cast(&values, device.activation())?;
-    let mut step = 0;
+    let mut twin = cast(&gradients, device.activation())?;
     let seconds = amount.clock.seconds(device, || {
-        step += 1;
-        let (decay, gradient_scale) = (Decay::L2, 1.0);
         let twin = has_twin.then_some(&mut twin);
         if adam {
-            let rule =
-                AdamStep { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, step, decay, gradient_scale };
-            adam_step(&rule, &segments, &gradients, &mut values, twin, &mut state, &mut squares)
+            let (mean, square) = (&mut state, &mut squares);
+            adam_step(&ranges, &numbers, &scale, &gradients, &mut values, twin, mean, square)
         } else {
-            let rule = SgdStep { momentum: 0.9, decay, gradient_scale };
-            sgd_step(&rule, &segments, &gradients, &mut values, twin, &mut state)
+            sgd_step(&ranges, &numbers, &scale, &gradients, &mut values, twin, &mut state)
         }
     })?;
     let buffers = if adam { 7 } else { 5 };

@@ -1,6 +1,6 @@
 //! Whole steps of networks, as a training loop makes them and as a prediction does.
 
-use autograd::optimizer::{Optimizer, Sgd, StepSettings};
+use autograd::optimizer::{Optimizer, Sgd, StepSettings, segments};
 use autograd::{ParameterStore, Result, Var, functions};
 use models::{Arch, Layer, Pass, PassMode, PlainNetwork};
 use tensor_core::ops::loss::{Loss, Target};
@@ -16,20 +16,36 @@ const CLASSES: usize = 1000;
 pub fn measure(device: &Device, amount: &Amount, note: &mut dyn FnMut(Row)) -> Outcome<()> {
     for &arch in amount.networks {
         let mut subject = Subject::new(device, amount, arch)?;
-        let train = amount.clock.seconds(device, || subject.train())?;
-        note(row(amount, arch, "train", train));
-        let infer = amount.clock.seconds(device, || subject.infer())?;
-        note(row(amount, arch, "infer", infer));
+        for (mode, run) in [("train", Subject::train as Run), ("infer", Subject::infer as Run)] {
+            let seconds = amount.clock.seconds(device, || run(&mut subject))?;
+            note(row(amount, arch, mode, "eager", seconds));
+            if device.name() == "cuda" {
+                let ((), mut graph) = device.capture(|| run(&mut subject).map_err(flatten))?;
+                let seconds = amount.clock.seconds(device, || graph.replay())?;
+                note(row(amount, arch, mode, "captured", seconds));
+            }
+        }
     }
     Ok(())
 }
 
-fn row(amount: &Amount, arch: Arch, mode: &'static str, seconds: f64) -> Row {
+/// The device's own error; what else can go wrong in a step is put in its words.
+fn flatten(error: autograd::Error) -> tensor_core::Error {
+    match error {
+        autograd::Error::Tensor(error) => error,
+        other => tensor_core::Error::Device(other.to_string()),
+    }
+}
+
+/// A step, given to the device without waiting for it.
+type Run = fn(&mut Subject) -> Result<()>;
+
+fn row(amount: &Amount, arch: Arch, mode: &'static str, variant: &str, seconds: f64) -> Row {
     let (batch, size) = (amount.batch, amount.size);
     Row {
-        name: format!("{arch} {mode} batch {batch} at {size} pixels"),
+        name: format!("{arch} {mode} {variant} batch {batch} at {size} pixels"),
         spec: Spec::Step { arch: arch.to_string(), mode, batch, size },
-        variant: "eager".to_string(),
+        variant: variant.to_string(),
         seconds,
         flops: 0,
         bytes: 0,
@@ -42,6 +58,7 @@ struct Subject {
     network: PlainNetwork,
     store: ParameterStore,
     optimizer: Sgd,
+    settings: StepSettings,
     pictures: Tensor,
     target: Target,
 }
@@ -52,7 +69,8 @@ impl Subject {
         let pictures = activations(device, [amount.batch, amount.size, amount.size, 3])?;
         let labels: Vec<usize> = (0..amount.batch).map(|index| index % CLASSES).collect();
         let target = Target::classes(device, &labels, CLASSES)?;
-        Ok(Subject { network, store, optimizer: Sgd::new(0.9), pictures, target })
+        let (optimizer, settings) = (Sgd::new(0.9), StepSettings::rates(&[1e-3; 3]));
+        Ok(Subject { network, store, optimizer, settings, pictures, target })
     }
 
     fn train(&mut self) -> Result<()> {
@@ -63,12 +81,19 @@ impl Subject {
         drop(logits);
         let loss = functions::mean(&mut tape, &losses)?;
         tape.backward(&loss, &mut self.store)?;
-        self.optimizer.step(&mut self.store, &StepSettings::rates(&[1e-3; 3]))?;
+        let segments = segments(&self.store, &self.settings)?;
+        let numbers = self.optimizer.numbers(&self.settings, &segments);
+        let device = self.store.device();
+        let numbers = Tensor::from_f32(device, [numbers.len()], &numbers)?;
+        let ranges: Vec<_> = segments.into_iter().map(|segment| segment.range).collect();
+        self.optimizer.apply(&mut self.store, &ranges, &numbers)?;
+        self.store.finish_step();
         Ok(())
     }
 
-    fn infer(&self) -> Result<()> {
+    fn infer(&mut self) -> Result<()> {
         let mut pass = Pass::predict(&self.store);
-        self.network.forward(&mut pass, Var::constant(self.pictures.clone())).map(drop)
+        self.network.forward(&mut pass, Var::constant(self.pictures.clone()))?;
+        Ok(())
     }
 }

@@ -111,6 +111,15 @@ pub struct NormCase {
 }
 
 impl NormCase {
+    /// Standard deviation of the data. Where scale and shift cancel, numbers of few bits must have
+    /// something left of them.
+    fn spread(&self) -> f32 {
+        match self.part {
+            Part::Apply { .. } => 1.0 + self.mean.abs() / 50.0,
+            _ => 1.0,
+        }
+    }
+
     /// Counts as they are, means about the data's, and M2 for variances between 0.5 and 2.
     fn partials(&self, draw: &mut Draw) -> Input {
         let NormShape { rows, channels } = self.shape;
@@ -195,7 +204,7 @@ impl Case for NormCase {
     fn inputs(&self, draw: &mut Draw) -> Vec<Input> {
         let NormShape { rows, channels } = self.shape;
         let (matrix, vector) = ([rows, channels], [channels]);
-        let input = draw.normal_about(matrix, self.mean, 1.0).role(self.role);
+        let input = draw.normal_about(matrix, self.mean, self.spread()).role(self.role);
         match self.part {
             Part::Statistics => vec![input],
             Part::FinaliseBatch | Part::FinaliseRunning => {
