@@ -20,6 +20,7 @@ pub const SHAPES: &[(NormShape, f32)] = &[
     (norm_shape(83, 3), 0.5),
     (norm_shape(84, 16), -2.0),
     (norm_shape(85, 33), 0.0),
+    (norm_shape(170, 264), 0.5),
     (norm_shape(1000, 65), 1000.0),
     (norm_shape(1323, 64), 0.0),
     (norm_shape(5377, 5), -1000.0),
@@ -36,7 +37,10 @@ pub enum Part {
     /// Partial statistics.
     Statistics,
     /// Factors from partial statistics.
-    FinaliseBatch,
+    FinaliseBatch {
+        /// Rows of a part, if it was a convolution that cut them.
+        part_rows: Option<usize>,
+    },
     /// Factors from running values.
     FinaliseRunning,
     /// The normalisation itself.
@@ -65,7 +69,8 @@ pub enum Part {
 /// Every part with every choice of options.
 pub const PARTS: &[Part] = &[
     Part::Statistics,
-    Part::FinaliseBatch,
+    Part::FinaliseBatch { part_rows: None },
+    Part::FinaliseBatch { part_rows: Some(3) },
     Part::FinaliseRunning,
     Part::Apply { addend: false, relu: false, not_a_number: false },
     Part::Apply { addend: false, relu: true, not_a_number: false },
@@ -121,18 +126,18 @@ impl NormCase {
     }
 
     /// Counts as they are, means about the data's, and M2 for variances between 0.5 and 2.
-    fn partials(&self, draw: &mut Draw) -> Input {
+    fn partials(&self, draw: &mut Draw, part_rows: usize) -> Input {
         let NormShape { rows, channels } = self.shape;
+        let parts = self.shape.parts_of(part_rows);
         let mut values = Vec::new();
-        for part in 0..self.shape.parts() {
-            let part_rows = self.shape.part_rows();
+        for part in 0..parts {
             let count = part_rows.min(rows - part * part_rows) as f32;
             values.extend(vec![count; channels]);
             values.extend(draw.normal_about([channels], self.mean, 0.1).floats());
             let of_one = |m2: f32| if count > 1.0 { m2 * count } else { 0.0 };
             values.extend(draw.uniform([channels], 0.5, 2.0).map(of_one).floats());
         }
-        Input::new([self.shape.parts(), 3, channels], values)
+        Input::new([parts, 3, channels], values)
     }
 
     fn run_finalise(&self, inputs: &[Tensor]) -> Result<Vec<Output>> {
@@ -207,13 +212,14 @@ impl Case for NormCase {
         let input = draw.normal_about(matrix, self.mean, self.spread()).role(self.role);
         match self.part {
             Part::Statistics => vec![input],
-            Part::FinaliseBatch | Part::FinaliseRunning => {
+            Part::FinaliseBatch { .. } | Part::FinaliseRunning => {
                 let running = [draw.normal(vector), draw.uniform(vector, 0.1, 3.0)];
                 let [gamma, beta] = [draw.normal(vector), draw.normal(vector)];
                 let mut inputs = Vec::from(running);
                 inputs.extend([gamma, beta]);
-                if let Part::FinaliseBatch = self.part {
-                    inputs.push(self.partials(draw));
+                if let Part::FinaliseBatch { part_rows } = self.part {
+                    let part_rows = part_rows.unwrap_or(self.shape.part_rows());
+                    inputs.push(self.partials(draw, part_rows));
                 }
                 inputs
             }
@@ -242,7 +248,7 @@ impl Case for NormCase {
     fn run(&self, _: &Device, _: Option<&Plan>, inputs: &[Tensor]) -> Result<Vec<Output>> {
         match self.part {
             Part::Statistics => Ok(vec![Output::new("partials", &norm::statistics(&inputs[0])?)?]),
-            Part::FinaliseBatch | Part::FinaliseRunning => self.run_finalise(inputs),
+            Part::FinaliseBatch { .. } | Part::FinaliseRunning => self.run_finalise(inputs),
             Part::Apply { addend, relu, .. } => {
                 let (scale, shift) = (inputs[1].clone(), inputs[2].clone());
                 let factors = Factors { mean: shift.clone(), inv_std: scale.clone(), scale, shift };
@@ -269,7 +275,7 @@ impl Case for NormCase {
     fn magnitudes(&self, inputs: &[Input], expected: &[Output]) -> Result<Vec<Vec<f64>>> {
         match self.part {
             Part::Statistics => Ok(vec![self.statistics_magnitudes(inputs, &expected[0])]),
-            Part::FinaliseBatch | Part::FinaliseRunning => {
+            Part::FinaliseBatch { .. } | Part::FinaliseRunning => {
                 self.finalise_magnitudes(inputs, expected)
             }
             Part::Apply { .. } => magnitudes_by_reference(self, &absolute_inputs(inputs)),

@@ -31,6 +31,9 @@ pub const MAX_POOL_SHAPES: &[MaxPoolShape] = &[
     square([1, 10, 10, 65], 5, 3, 2),
     square([1, 7, 7, 16], 7, 1, 3),
     square([3, 5, 5, 4], 1, 2, 0),
+    square([1, 35, 21, 72], 3, 2, 1),
+    square([2, 19, 37, 5], 4, 1, 2),
+    square([1, 28, 28, 64], 13, 1, 6),
     MaxPoolShape { n: 2, h: 4, w: 9, c: 3, window: [1, 4], stride: [1, 3], padding: [0, 2] },
     MaxPoolShape { n: 1, h: 9, w: 3, c: 7, window: [5, 3], stride: [2, 1], padding: [1, 0] },
 ];
