@@ -129,6 +129,8 @@ struct InputPhase {
     first_column = phase % conv.stride_w;
     rows = taps(conv.r, first_row, conv.stride_h);
     columns = taps(conv.s, first_column, conv.stride_w);
+    // Without a tap across there is none at all, which readers see by the rows alone.
+    if (columns == 0) rows = 0;
     first_h = first_pixel(first_row, conv.padding_h, conv.stride_h);
     first_w = first_pixel(first_column, conv.padding_w, conv.stride_w);
     height = taps(conv.h, first_h, conv.stride_h);
