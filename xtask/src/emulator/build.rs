@@ -32,9 +32,10 @@ const FLAGS: [&str; 10] = [
     "-Wno-attributes",
 ];
 
-/// Misaligned accesses and indices outside of arrays stop a kernel, as on a chip or better.
-const KERNEL_FLAGS: [&str; 3] =
-    ["-fsanitize=alignment,bounds", "-fsanitize-undefined-trap-on-error", "-w"];
+/// Misaligned accesses and indices outside of arrays stop a kernel, as on a chip or better. Loops are unrolled
+/// before they are checked, which halves the time of a run.
+const KERNEL_FLAGS: [&str; 4] =
+    ["-O3", "-fsanitize=alignment,bounds", "-fsanitize-undefined-trap-on-error", "-w"];
 
 /// The name by which the CUDA driver is looked for.
 pub const LIBRARY: &str = "libcuda.so.1";
