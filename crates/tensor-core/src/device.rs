@@ -200,19 +200,30 @@ impl Device {
     /// # Errors
     /// [`Error::Unsupported`] on a device that runs work while it is given, as the CPU does;
     /// [`Error::Device`] while ops are profiled; what `record` failed with.
-    pub fn capture<T>(&self, record: impl FnOnce() -> Result<T>) -> Result<(T, CapturedGraph)> {
+    pub fn capture<T, E: From<Error>>(
+        &self,
+        record: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<(T, CapturedGraph), E> {
         if self.shared.profiler.is_on() {
             let message = "ops are being profiled, which waits for each of them";
-            return Err(Error::Device(format!("{} cannot be captured: {message}", self.name())));
+            let message = format!("{} cannot be captured: {message}", self.name());
+            return Err(Error::Device(message).into());
         }
-        let (mut record, mut made) = (Some(record), None);
-        let work = self.backend().capture(&mut || {
-            made = record.take().map(|record| record()).transpose()?;
-            Ok(())
-        })?;
-        let made = made.ok_or_else(|| {
-            Error::Device(format!("{} captured without recording anything", self.name()))
-        })?;
+        let (mut record, mut outcome) = (Some(record), None);
+        let captured = self.backend().capture(&mut || {
+            outcome = record.take().map(|record| record());
+            match outcome {
+                Some(Ok(_)) => Ok(()),
+                // The backend gives up; the caller gets the error itself.
+                _ => Err(Error::Device("what was to be captured failed".to_string())),
+            }
+        });
+        let made = outcome.transpose()?;
+        let work = captured?;
+        let Some(made) = made else {
+            let message = format!("{} captured without recording anything", self.name());
+            return Err(Error::Device(message).into());
+        };
         Ok((made, CapturedGraph { device: self.clone(), work }))
     }
 
