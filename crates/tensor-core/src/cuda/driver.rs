@@ -130,10 +130,11 @@ pub fn driver_version() -> Result<DriverVersion> {
 fn load() -> Result<DriverVersion> {
     // SAFETY: opens the library and closes it again; its initialisers are NVIDIA's.
     if !unsafe { sys::is_culib_present() } {
-        return Err(unavailable(
-            "no NVIDIA driver library (libcuda.so.1) was found on this machine; if it has an NVIDIA \
-             GPU, install driver 525 or later",
-        ));
+        return Err(unavailable(&format!(
+            "there is no NVIDIA driver that can be opened ({}); if this machine has an NVIDIA GPU, \
+             install driver 525 or later",
+            why_not_opened()
+        )));
     }
     require("cuDriverGetVersion")?;
     let mut version = 0;
@@ -155,6 +156,16 @@ fn load() -> Result<DriverVersion> {
             "the NVIDIA driver does not start: {}; `nvidia-smi` may say why",
             explain(result)
         ))),
+    }
+}
+
+/// What the system says about opening the driver's library: missing, of another architecture, and so on.
+fn why_not_opened() -> String {
+    let library = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
+    // SAFETY: as above.
+    match unsafe { libloading::Library::new(library) } {
+        Ok(_) => format!("{library} opens now, and did not a moment ago"),
+        Err(error) => error.to_string(),
     }
 }
 

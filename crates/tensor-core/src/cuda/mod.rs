@@ -129,9 +129,7 @@ impl Cuda {
         let memory = MemoryPool::new(memory);
         let tf32 = options.tf32 && context.info.capability.has_bf16();
         // A driver that refuses our PTX shall say so now, not in the middle of a run.
-        if modules.has(PROBED_STEM) {
-            modules.load(PROBED_STEM)?;
-        }
+        modules.load(PROBED_STEM)?;
         Ok(Cuda { context, modules, memory, captured_bytes, precision, tf32 })
     }
 
@@ -143,11 +141,6 @@ impl Cuda {
     /// Whether f32 convolutions and matrix products may use TF32.
     fn allows_tf32(&self) -> bool {
         self.tf32
-    }
-
-    /// True if there are kernels of `kernels/<stem>.cu` for this device.
-    fn has_kernels(&self, stem: &str) -> bool {
-        self.modules.has(stem)
     }
 
     /// Begins a launch of the kernel `name` of `kernels/<stem>.cu`.

@@ -58,11 +58,6 @@ impl Modules {
         Modules { context, loaded: Mutex::default(), functions: RwLock::default() }
     }
 
-    /// True if there are kernels of this stem for this device.
-    pub fn has(&self, stem: &str) -> bool {
-        ptx_for(stem, self.context.info.capability).is_some()
-    }
-
     /// Loads a module now rather than at its first launch.
     pub fn load(&self, stem: &'static str) -> Result<()> {
         self.module(stem).map(|_| ())
