@@ -100,7 +100,7 @@ pub trait Backend:
     }
 
     /// Whether `op` (a name of [`OPS`]) takes activations, or floats where it has no activations, of
-    /// this type. What is not supported is [`Error::Unsupported`](crate::Error::Unsupported) in `ops/`.
+    /// this type. What is not supported is [`Error::Unsupported`] in `ops/`.
     fn supports(&self, op: &str, dtype: DType) -> bool {
         support::takes(op, dtype, self.float(), self.activation())
     }

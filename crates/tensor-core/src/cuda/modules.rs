@@ -24,23 +24,28 @@ const UNASKED_SHARED_MEMORY: usize = 48 << 10;
 /// Characters kept of what the driver says about PTX that it refuses.
 const LOG_LENGTH: usize = 8 << 10;
 
-/// The targets that PTX is made for, and what each runs on. The best comes first.
-const TARGETS: [(&str, fn(Capability) -> bool); 3] = [
-    // The `a` ties it to this one capability.
-    ("sm_90a", |capability| capability == Capability::new(9, 0)),
-    ("sm_80", |capability| capability >= Capability::new(8, 0)),
-    ("sm_75", |capability| capability >= Capability::new(7, 5)),
-];
+/// The targets that PTX is made for, the best first.
+const TARGETS: [&str; 3] = ["sm_90a", "sm_80", "sm_75"];
+
+/// True if PTX for `target` runs on a device.
+fn suits(target: &str, capability: Capability) -> bool {
+    match target {
+        // The `a` ties it to this one capability.
+        "sm_90a" => capability == Capability::new(9, 0),
+        "sm_80" => capability >= Capability::new(8, 0),
+        _ => capability >= driver::LOWEST_CAPABILITY,
+    }
+}
 
 /// The best target that suits a device, whether or not a kernel was made for it.
 pub fn target_for(capability: Capability) -> Option<&'static str> {
-    TARGETS.into_iter().find(|(_, suits)| suits(capability)).map(|(target, _)| target)
+    TARGETS.into_iter().find(|target| suits(target, capability))
 }
 
 /// The PTX of a stem that suits a device best.
 fn ptx_for(stem: &str, capability: Capability) -> Option<(&'static str, &'static str)> {
-    let suiting = TARGETS.into_iter().filter(|(_, suits)| suits(capability));
-    suiting.map(|(target, _)| target).find_map(|target| {
+    let mut suiting = TARGETS.into_iter().filter(|target| suits(target, capability));
+    suiting.find_map(|target| {
         let row = table::TABLE.iter().find(|row| row.0 == stem && row.1 == target)?;
         Some((target, row.2))
     })
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn the_table_names_known_targets_and_the_text_agrees() {
         for (stem, target, text) in table::TABLE {
-            assert!(TARGETS.iter().any(|(known, _)| known == target), "{stem}: {target}");
+            assert!(TARGETS.contains(target), "{stem}: {target}");
             assert!(text.contains(&format!(".target {target}")), "{stem}: not for {target}");
             assert!(text.contains(".version 8.0"), "{stem}: drivers from 525 on take version 8.0");
         }
