@@ -283,7 +283,9 @@ mod transfers {
                 assert_eq!(found, known, "{draw}");
             }
             assert_eq!(late.drain()?, [expected(4), expected(5)]);
-            assert!(message(late.push(&Tensor::zeros(&device, [LEN], DType::I32)?)).contains("f32"));
+            assert!(
+                message(late.push(&Tensor::zeros(&device, [LEN], DType::I32)?)).contains("f32")
+            );
         }
         Ok(())
     }
@@ -302,11 +304,43 @@ mod transfers {
 mod devices {
     use super::*;
 
+    /// The words that it prints are what the next test looks at.
     #[test]
-    fn that_do_not_exist_are_refused_by_number() {
+    fn that_do_not_exist_are_refused_by_number() -> Result<()> {
         let text = message(Device::cuda(4096));
         let known = text.contains("there is no CUDA device 4096") || text.contains("not available");
         assert!(known, "{text}");
+        println!("{text}\n{}", Device::best()?.description());
+        Ok(())
+    }
+
+    #[test]
+    fn of_a_driver_that_is_old_or_empty_are_not_used_and_say_why() {
+        // What a real driver is cannot be chosen.
+        let emulated = open().is_some_and(|device| device.description().contains("emulat"));
+        if !emulated {
+            return;
+        }
+        let cases = [
+            ("FASTLEARN_EMULATOR_DRIVER_VERSION", "11080", "update it to driver 525"),
+            ("FASTLEARN_EMULATOR_DEVICES", "0", "CUDA_VISIBLE_DEVICES"),
+        ];
+        for (variable, value, advice) in cases {
+            let this = std::env::current_exe().expect("a running test has a file");
+            let output = std::process::Command::new(this)
+                .args([
+                    "--exact",
+                    "--nocapture",
+                    "devices::that_do_not_exist_are_refused_by_number",
+                ])
+                .env(variable, value)
+                .output()
+                .expect("it starts");
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("1 passed"), "{text}");
+            assert!(text.contains(advice), "{variable}={value}: {text}");
+            assert!(text.contains("CPU"), "the best device is the CPU then: {text}");
+        }
     }
 
     #[test]
@@ -324,5 +358,6 @@ mod devices {
 
 #[test]
 fn on_the_emulated_driver() {
-    cuda::emulated::run_again(&["forward"]);
+    // Copies and kernels that run as late as they may show where a guard is missing.
+    cuda::emulated::run_again(&["forward"], &[("FASTLEARN_EMULATOR_STREAMS", "deferred")]);
 }

@@ -38,5 +38,5 @@ agreement!(Tf32 in tf32: conv, matmul);
 
 #[test]
 fn on_the_emulated_driver() {
-    cuda::emulated::run_again(&["forward", "reverse"]);
+    cuda::emulated::run_again(&["forward", "reverse"], &[]);
 }

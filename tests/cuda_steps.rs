@@ -216,5 +216,5 @@ mod steps {
 
 #[test]
 fn on_the_emulated_driver() {
-    cuda::emulated::run_again(&["forward"]);
+    cuda::emulated::run_again(&["forward"], &[]);
 }

@@ -11,12 +11,12 @@ use tensor_core::cuda;
 /// The name of the test that calls [`run_again`]; left out when the executable runs itself.
 const TEST: &str = "on_the_emulated_driver";
 
-/// Runs every other test of this executable on the emulated driver, in each of these orders of blocks;
-/// does nothing where there is a CUDA device, for they have run on that.
+/// Runs every other test of this executable on the emulated driver, in each of these orders of blocks and
+/// with these environment variables (`kernels/emulator/settings.h` lists those it reads); does nothing where there is a CUDA device, for they have run on that.
 ///
 /// # Panics
 /// If the emulator cannot be built, or a test fails on it.
-pub fn run_again(orders: &[&str]) {
+pub fn run_again(orders: &[&str], variables: &[(&str, &str)]) {
     if cuda::devices().is_ok_and(|devices| !devices.is_empty()) {
         return;
     }
@@ -34,7 +34,7 @@ pub fn run_again(orders: &[&str]) {
         say(&format!(
             "no CUDA device here: its tests run on the emulated driver, blocks in {order} order"
         ));
-        run(&cargo, order);
+        run(&cargo, order, variables);
     }
 }
 
@@ -44,7 +44,7 @@ fn has_compiler() -> bool {
 }
 
 /// The chore brings the emulator up to date and puts it in the driver's place.
-fn run(cargo: &OsString, order: &str) {
+fn run(cargo: &OsString, order: &str, variables: &[(&str, &str)]) {
     let this = env::current_exe().expect("a running test has a file");
     let chore = ["run", "--offline", "--quiet", "--package", "xtask", "--profile", "test", "--"];
     let output = Command::new(cargo)
@@ -52,6 +52,7 @@ fn run(cargo: &OsString, order: &str) {
         .args(["emulator", "--order", order, "--"])
         .arg(this)
         .args(["--skip", TEST])
+        .envs(variables.iter().copied())
         .output()
         .expect("cargo starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -257,4 +257,19 @@ mod tests {
             assert!(text.contains(".version 8.0"), "{stem}: drivers from 525 on take version 8.0");
         }
     }
+
+    /// Shows something only where there is a device, real or emulated.
+    #[test]
+    fn ptx_that_the_driver_refuses_is_an_error_by_name() {
+        let Ok(info) = driver::usable_device(0) else { return };
+        let context = Arc::new(Context::open(info).expect("the device opens"));
+        let refused = Module::load(&context, "nonsense", "this is no PTX").err();
+        let text = refused.expect("it is no PTX").to_string();
+        assert!(text.contains("refuses the PTX of nonsense"), "{text}");
+        let modules = Modules::new(context);
+        let unknown = modules.function("pointwise", "no_such_kernel").err();
+        let text = unknown.expect("there is none").to_string();
+        assert!(text.contains("no_such_kernel"), "{text}");
+        assert!(matches!(modules.load("no_such_stem"), Err(Error::Unsupported { .. })));
+    }
 }
