@@ -7,6 +7,7 @@ use tensor_core::{Device, Result, Tensor};
 
 use super::gradient::Differentiable;
 use super::input::{Draw, Input};
+use super::view::View;
 use super::{Case, Output, write_and_accumulate, written, written_and_base};
 
 const fn mask(step: u64, probability: f32) -> DropoutMask {
@@ -20,9 +21,10 @@ pub const MASKS: &[DropoutMask] =
 /// Lengths: the mask comes in blocks of four.
 pub const LENGTHS: &[usize] = &[1, 3, 4, 5, 63, 1000, 20_001];
 
-/// All lengths with all masks.
+/// All lengths with all masks, and one that begins in the middle of a buffer.
 pub fn cases() -> Vec<Box<dyn Case>> {
-    all().map(|case| Box::new(case) as Box<dyn Case>).collect()
+    let view = View(Box::new(Dropout { length: 63, mask: MASKS[2] }));
+    all().map(|case| Box::new(case) as Box<dyn Case>).chain([Box::new(view) as _]).collect()
 }
 
 /// All lengths with all masks.

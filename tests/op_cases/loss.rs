@@ -6,6 +6,7 @@ use tensor_core::{DType, Device, Result, Tensor};
 
 use super::gradient::Differentiable;
 use super::input::{Draw, Input};
+use super::view::View;
 use super::{Case, Output, write_and_accumulate, written};
 
 /// What the targets are.
@@ -42,6 +43,7 @@ pub const SIZES: &[(usize, usize, f32)] = &[
     (33, 65, 100.0),
     (16, 1000, 4.0),
     (3, 33, 1000.0),
+    (2, 3001, 2.0),
 ];
 
 const KINDS: [(Loss, TargetKind); 3] = [
@@ -56,9 +58,11 @@ fn all() -> impl Iterator<Item = LossCase> {
     })
 }
 
-/// All sizes, losses and targets.
+/// All sizes, losses and targets, and some that begin in the middle of a buffer.
 pub fn cases() -> Vec<Box<dyn Case>> {
-    all().map(|case| Box::new(case) as Box<dyn Case>).collect()
+    let views = all().filter(|case| case.classes == 17);
+    let views = views.map(|case| Box::new(View(Box::new(case))) as Box<dyn Case>);
+    all().map(|case| Box::new(case) as Box<dyn Case>).chain(views).collect()
 }
 
 /// All but the logits that saturate everything.

@@ -20,6 +20,7 @@ pub mod optimizer;
 pub mod pointwise;
 pub mod pool;
 pub mod reduce;
+pub mod view;
 
 use compare::Bounds;
 use format::Rounding;

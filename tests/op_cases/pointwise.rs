@@ -11,6 +11,7 @@ use tensor_core::{DType, Device, Result, Tensor};
 use super::format::Rounding;
 use super::gradient::Differentiable;
 use super::input::{Draw, Input, Role};
+use super::view::View;
 use super::{Case, Output, absolute, write_and_accumulate, written, written_and_base};
 
 /// Each function with the range of arguments that it is tried on.
@@ -54,7 +55,21 @@ pub fn cases() -> Vec<Box<dyn Case>> {
         }
     }
     cases.extend(LENGTHS.iter().map(|&length| Box::new(Cast { length }) as Box<dyn Case>));
+    cases.extend(views());
     cases
+}
+
+/// A few that begin in the middle of a buffer.
+fn views() -> impl Iterator<Item = Box<dyn Case>> {
+    let of_role = |role| {
+        let one = OfOne { function: Unary::Square, range: [-5.0, 5.0], length: 1000, role };
+        let rows = OfTwo { function: Binary::Add, lengths: [4096, 64], role };
+        let [one, rows]: [Box<dyn Case>; 2] = [Box::new(one), Box::new(rows)];
+        [one, rows]
+    };
+    let cast: Box<dyn Case> = Box::new(Cast { length: 1000 });
+    let cases = [Role::Float, Role::Activation].into_iter().flat_map(of_role).chain([cast]);
+    cases.map(|case| Box::new(View(case)) as Box<dyn Case>)
 }
 
 /// The result itself, but for a sum that may cancel.

@@ -5,16 +5,27 @@ use tensor_core::ops::reduce::{Axis, Reduction, reduce};
 use tensor_core::{Device, Result, Tensor};
 
 use super::input::{Draw, Input, absolute_inputs};
+use super::view::View;
 use super::{Case, Output, magnitudes_by_reference};
 
 /// Rows and columns.
-pub const SIZES: &[[usize; 2]] =
-    &[[1, 1], [1, 17], [33, 1], [2, 5], [65, 3], [7, 1000], [5000, 5], [300, 129]];
+pub const SIZES: &[[usize; 2]] = &[
+    [1, 1],
+    [1, 17],
+    [33, 1],
+    [2, 5],
+    [65, 3],
+    [7, 1000],
+    [5000, 5],
+    [300, 129],
+    [3, 20_003],
+    [2, 16_384],
+];
 
 const REDUCTIONS: [Reduction; 3] = [Reduction::Sum, Reduction::Mean, Reduction::Maximum];
 const AXES: [Axis; 3] = [Axis::Rows, Axis::Columns, Axis::All];
 
-/// All sizes, reductions and axes, without and with not-a-number.
+/// All sizes, reductions and axes, without and with not-a-number; some begin in the middle of a buffer.
 pub fn cases() -> Vec<Box<dyn Case>> {
     let mut cases: Vec<Box<dyn Case>> = Vec::new();
     for &size in SIZES {
@@ -22,6 +33,10 @@ pub fn cases() -> Vec<Box<dyn Case>> {
             for axis in AXES {
                 for not_a_number in [false, true] {
                     cases.push(Box::new(Reduce { size, reduction, axis, not_a_number }));
+                }
+                if size == [300, 129] {
+                    let reduce = Reduce { size, reduction, axis, not_a_number: false };
+                    cases.push(Box::new(View(Box::new(reduce))));
                 }
             }
         }
