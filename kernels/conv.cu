@@ -121,23 +121,23 @@ KERNEL(256) conv_sum_parts_f32(const float* partials, float* gradient, int eleme
   gradient[index] = accumulate ? gradient[index] + sum : sum;
 }
 
-#define CONV_KERNELS(NAME, ROWS, COLUMNS, BLOCKS, VECTOR, T, DTYPE)                                                   \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                        \
-  conv_forward_##NAME##_##DTYPE(const T* input, const float* scale, const float* shift, const T* weights,        \
-                                T* output, float* partials, ConvGeometry conv) {                                 \
-    conv_forward<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(input, scale, shift, weights, output, partials, conv);  \
-  }                                                                                                              \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                        \
-  conv_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,            \
-                                       ConvGeometry conv, int accumulate) {                                      \
-    conv_input_gradient<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(output_gradient, weights, input_gradient, conv,  \
-                                                                accumulate);                                     \
-  }                                                                                                              \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                        \
-  conv_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient, float* sums_of_parts,          \
-                                        ConvGeometry conv, int part_pixels, int accumulate) {                    \
-    conv_weight_gradient<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(input, output_gradient, sums_of_parts, conv,    \
-                                                                 part_pixels, accumulate);                       \
+#define CONV_KERNELS(NAME, ROWS, COLUMNS, BLOCKS, VECTOR, T, DTYPE)                                             \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                   \
+  conv_forward_##NAME##_##DTYPE(const T* input, const float* scale, const float* shift, const T* weights,       \
+                                T* output, float* partials, ConvGeometry conv) {                                \
+    conv_forward<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(input, scale, shift, weights, output, partials, conv); \
+  }                                                                                                             \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                   \
+  conv_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,           \
+                                       ConvGeometry conv, int accumulate) {                                     \
+    conv_input_gradient<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(output_gradient, weights, input_gradient, conv, \
+                                                                accumulate);                                    \
+  }                                                                                                             \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                   \
+  conv_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient, float* sums_of_parts,         \
+                                        ConvGeometry conv, int part_pixels, int accumulate) {                   \
+    conv_weight_gradient<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(input, output_gradient, sums_of_parts, conv,   \
+                                                                 part_pixels, accumulate);                      \
   }
 
 CONV_KERNELS(128x128, 128, 128, 2, true, float, f32)

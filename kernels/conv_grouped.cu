@@ -255,36 +255,36 @@ conv_grouped_sum_parts_f32(const float* partials, float* gradient, int elements,
   gradient[index] = accumulate ? gradient[index] + sum : sum;
 }
 
-#define GROUPED_KERNELS(NAME, WIDTH, T, DTYPE)                                                                 \
-  RESIDENT_KERNEL(256, 3)                                                                                      \
-  conv_grouped_forward_##NAME##_##DTYPE(const T* input, const T* weights, T* output, GroupedGeometry conv,     \
-                                        Divisor quads) {                                                       \
-    grouped_product<ForwardSides, WIDTH>(ForwardSides{conv}, input, weights, output, quads, false);            \
-  }                                                                                                            \
-  RESIDENT_KERNEL(256, 3)                                                                                      \
-  conv_grouped_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,  \
-                                               GroupedGeometry conv, Divisor quads, int accumulate) {          \
+#define GROUPED_KERNELS(NAME, WIDTH, T, DTYPE)                                                                  \
+  RESIDENT_KERNEL(256, 3)                                                                                       \
+  conv_grouped_forward_##NAME##_##DTYPE(const T* input, const T* weights, T* output, GroupedGeometry conv,      \
+                                        Divisor quads) {                                                        \
+    grouped_product<ForwardSides, WIDTH>(ForwardSides{conv}, input, weights, output, quads, false);             \
+  }                                                                                                             \
+  RESIDENT_KERNEL(256, 3)                                                                                       \
+  conv_grouped_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,   \
+                                               GroupedGeometry conv, Divisor quads, int accumulate) {           \
     grouped_product<BackwardSides, WIDTH>(BackwardSides{conv}, output_gradient, weights, input_gradient, quads, \
-                                          accumulate);                                                         \
-  }                                                                                                            \
-  KERNEL(256)                                                                                                  \
-  conv_grouped_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient,                      \
-                                                float* sums_of_parts, GroupedGeometry conv, GroupedUnits by,   \
-                                                int accumulate) {                                              \
-    grouped_weight_gradient<WIDTH>(input, output_gradient, sums_of_parts, conv, by, accumulate);               \
+                                          accumulate);                                                          \
+  }                                                                                                             \
+  KERNEL(256)                                                                                                   \
+  conv_grouped_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient,                       \
+                                                float* sums_of_parts, GroupedGeometry conv, GroupedUnits by,    \
+                                                int accumulate) {                                               \
+    grouped_weight_gradient<WIDTH>(input, output_gradient, sums_of_parts, conv, by, accumulate);                \
   }
 
-#define GROUPED_FAMILY(T, DTYPE)                                                                               \
-  GROUPED_KERNELS(x4, 4, T, DTYPE)                                                                             \
-  GROUPED_KERNELS(any, 1, T, DTYPE)                                                                            \
-  KERNEL(256)                                                                                                  \
-  conv_grouped_prepare_##DTYPE(const float* weights, T* prepared, GroupedGeometry conv, int backward,          \
-                               int width) {                                                                    \
-    if (backward) {                                                                                            \
-      grouped_prepare(BackwardSides{conv}, weights, prepared, true, width);                                    \
-    } else {                                                                                                   \
-      grouped_prepare(ForwardSides{conv}, weights, prepared, false, width);                                    \
-    }                                                                                                          \
+#define GROUPED_FAMILY(T, DTYPE)                                                                      \
+  GROUPED_KERNELS(x4, 4, T, DTYPE)                                                                    \
+  GROUPED_KERNELS(any, 1, T, DTYPE)                                                                   \
+  KERNEL(256)                                                                                         \
+  conv_grouped_prepare_##DTYPE(const float* weights, T* prepared, GroupedGeometry conv, int backward, \
+                               int width) {                                                           \
+    if (backward) {                                                                                   \
+      grouped_prepare(BackwardSides{conv}, weights, prepared, true, width);                           \
+    } else {                                                                                          \
+      grouped_prepare(ForwardSides{conv}, weights, prepared, false, width);                           \
+    }                                                                                                 \
   }
 
 GROUPED_FAMILY(float, f32)

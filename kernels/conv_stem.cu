@@ -213,19 +213,19 @@ conv_stem_sum_parts_f32(const float* partials, float* gradient, int elements, in
   gradient[index] = accumulate ? gradient[index] + sum : sum;
 }
 
-#define STEM_KERNELS(T, DTYPE)                                                                                  \
-  RESIDENT_KERNEL(128, 4)                                                                                       \
-  conv_stem_forward_##DTYPE(const T* input, const T* weights, T* output, StemGeometry conv) {                   \
-    stem_forward(input, weights, output, conv);                                                                 \
-  }                                                                                                             \
-  RESIDENT_KERNEL(256, 2)                                                                                       \
-  conv_stem_weight_gradient_##DTYPE(const T* input, const T* output_gradient, float* sums_of_parts,             \
-                                    StemGeometry conv, int accumulate) {                                        \
-    stem_weight_gradient(input, output_gradient, sums_of_parts, conv, accumulate);                              \
-  }                                                                                                             \
-  KERNEL(256)                                                                                                   \
-  conv_stem_prepare_##DTYPE(const float* weights, T* prepared, int k, int taps) {                               \
-    stem_prepare(weights, prepared, k, taps);                                                                   \
+#define STEM_KERNELS(T, DTYPE)                                                                      \
+  RESIDENT_KERNEL(128, 4)                                                                           \
+  conv_stem_forward_##DTYPE(const T* input, const T* weights, T* output, StemGeometry conv) {       \
+    stem_forward(input, weights, output, conv);                                                     \
+  }                                                                                                 \
+  RESIDENT_KERNEL(256, 2)                                                                           \
+  conv_stem_weight_gradient_##DTYPE(const T* input, const T* output_gradient, float* sums_of_parts, \
+                                    StemGeometry conv, int accumulate) {                            \
+    stem_weight_gradient(input, output_gradient, sums_of_parts, conv, accumulate);                  \
+  }                                                                                                 \
+  KERNEL(256)                                                                                       \
+  conv_stem_prepare_##DTYPE(const float* weights, T* prepared, int k, int taps) {                   \
+    stem_prepare(weights, prepared, k, taps);                                                       \
   }
 
 STEM_KERNELS(float, f32)

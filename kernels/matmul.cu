@@ -82,17 +82,17 @@ matmul_sum_parts_f32(const float* partials, const float* bias, float* product, D
   product[index] = accumulate ? product[index] + sum : sum;
 }
 
-#define MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, NAME, ROWS, COLUMNS, BLOCKS, VECTOR)         \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                \
-  matmul_##SIDES##_##NAME##_f32(const float* left, const float* right, const float* bias, float* product,    \
-                                MatmulParameters by) {                                                       \
+#define MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, NAME, ROWS, COLUMNS, BLOCKS, VECTOR)           \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                  \
+  matmul_##SIDES##_##NAME##_f32(const float* left, const float* right, const float* bias, float* product,      \
+                                MatmulParameters by) {                                                         \
     matmul<RegisterTile<ROWS, COLUMNS>, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, VECTOR>(left, right, bias, product, \
-                                                                                   by);                      \
+                                                                                   by);                        \
   }
 
-#define MATMUL_KERNELS(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED)                              \
-  MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, 128x128, 128, 128, 2, true)         \
-  MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, 64x64, 64, 64, 6, true)             \
+#define MATMUL_KERNELS(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED)                      \
+  MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, 128x128, 128, 128, 2, true) \
+  MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, 64x64, 64, 64, 6, true)     \
   MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, any, 64, 64, 6, false)
 
 MATMUL_KERNELS(nn, false, false)

@@ -87,27 +87,29 @@ struct InputWindows {
   }
 
   __device__ __forceinline__ const T* element(const Line& line, const Position& at) const {
-    return input + (line.picture + ((line.top + at.row) * conv.w + line.left + at.column) * conv.c + at.channel);
+    int pixel = (line.top + at.row) * conv.w + line.left + at.column;
+    return input + (line.picture + pixel * conv.c + at.channel);
   }
 
   __device__ __forceinline__ Pack<float, 4> load(const Line& line, Position at) const {
     Pack<float, 4> values = {};
-    if (VECTOR) {
+    if constexpr (VECTOR) {
       if (!inside(line, at)) return values;
       values = load_four<true>(element(line, at), 4);
       if (scale == nullptr) return values;
       Pack<float, 4> scales = load_pack<4>(scale + at.channel), shifts = load_pack<4>(shift + at.channel);
 #pragma unroll
       for (int j = 0; j < 4; j++) values.at[j] = scale_shift_relu(values.at[j], scales.at[j], shifts.at[j]);
-      return values;
-    }
+    } else {
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
-      if (inside(line, at)) {
-        float value = to_float(*element(line, at));
-        values.at[j] = scale == nullptr ? value : scale_shift_relu(value, scale[at.channel], shift[at.channel]);
+      for (int j = 0; j < 4; j++) {
+        if (inside(line, at)) {
+          float value = to_float(*element(line, at));
+          bool plain = scale == nullptr;
+          values.at[j] = plain ? value : scale_shift_relu(value, scale[at.channel], shift[at.channel]);
+        }
+        advance_tap(at, 1, conv.s, conv.c);
       }
-      advance_tap(at, 1, conv.s, conv.c);
     }
     return values;
   }
@@ -197,11 +199,14 @@ struct OutputGradientWindows {
 
   __device__ __forceinline__ Pack<float, 4> load(const Line& line, Position at) const {
     Pack<float, 4> values = {};
-    if (VECTOR) return inside(line, at) ? load_four<true>(element(line, at), 4) : values;
+    if constexpr (VECTOR) {
+      if (inside(line, at)) values = load_four<true>(element(line, at), 4);
+    } else {
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
-      if (inside(line, at)) values.at[j] = to_float(*element(line, at));
-      advance_tap(at, 1, phase.columns, conv.k);
+      for (int j = 0; j < 4; j++) {
+        if (inside(line, at)) values.at[j] = to_float(*element(line, at));
+        advance_tap(at, 1, phase.columns, conv.k);
+      }
     }
     return values;
   }
@@ -233,10 +238,11 @@ struct PhaseWeights {
   }
 
   __device__ __forceinline__ Pack<float, 4> load(const Line& line, const Position& at) const {
-    int row = phase.first_row + at.row * conv.stride_h, column = phase.first_column + at.column * conv.stride_w;
+    int row = phase.first_row + at.row * conv.stride_h;
+    int column = phase.first_column + at.column * conv.stride_w;
+    int tap = (at.channel * conv.r + row) * conv.s + column;
     int count = at.row < phase.rows ? conv.c - line.channel : 0;
-    return load_four<VECTOR>(weights + (((at.channel * conv.r + row) * conv.s + column) * conv.c + line.channel),
-                             count);
+    return load_four<VECTOR>(weights + (tap * conv.c + line.channel), count);
   }
 };
 
@@ -267,6 +273,15 @@ struct InputTaps {
   __device__ __forceinline__ Position position(int pixel) const { return {pixel}; }
   __device__ __forceinline__ void advance(Position& at, int by) const { at.pixel += by; }
 
+  __device__ __forceinline__ bool inside(int top, int left, const TapCursor& tap) const {
+    return tap.row < conv.r && uint32_t(top + tap.row) < uint32_t(conv.h) &&
+           uint32_t(left + tap.column) < uint32_t(conv.w);
+  }
+
+  __device__ __forceinline__ const T* element(int picture, int top, int left, const TapCursor& tap) const {
+    return input + (((picture * conv.h + top + tap.row) * conv.w + left + tap.column) * conv.c + tap.channel);
+  }
+
   __device__ __forceinline__ Pack<float, 4> load(const Line& line, const Position& at) const {
     Pack<float, 4> values = {};
     if (at.pixel >= end) return values;
@@ -275,14 +290,14 @@ struct InputTaps {
     int row = divide(in_picture, conv.by_q, column);
     int top = row * conv.stride_h - conv.padding_h, left = column * conv.stride_w - conv.padding_w;
     TapCursor tap = {line.row, line.column, line.channel};
+    if constexpr (VECTOR) {
+      if (inside(top, left, tap)) values = load_four<true>(element(picture, top, left, tap), 4);
+    } else {
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
-      int y = top + tap.row, x = left + tap.column;
-      bool inside = tap.row < conv.r && uint32_t(y) < uint32_t(conv.h) && uint32_t(x) < uint32_t(conv.w);
-      const T* element = input + (((picture * conv.h + y) * conv.w + x) * conv.c + tap.channel);
-      if (VECTOR) return inside ? load_four<true>(element, 4) : values;
-      if (inside) values.at[j] = to_float(*element);
-      advance_tap(tap, 1, conv.s, conv.c);
+      for (int j = 0; j < 4; j++) {
+        if (inside(top, left, tap)) values.at[j] = to_float(*element(picture, top, left, tap));
+        advance_tap(tap, 1, conv.s, conv.c);
+      }
     }
     return values;
   }

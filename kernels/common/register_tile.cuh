@@ -67,7 +67,8 @@ struct TileLoader<Source, LINES, THREADS, true> {
   typename Source::Position position;
   Pack<float, 4> loaded[PACKS];
 
-  __device__ __forceinline__ TileLoader(const Source& source, int first_line, int first_depth) : source(source) {
+  __device__ __forceinline__ TileLoader(const Source& source, int first_line, int first_depth)
+      : source(source) {
 #pragma unroll
     for (int i = 0; i < PACKS; i++) {
       lines[i] = source.line(first_line + int(threadIdx.x) / 2 + i * (THREADS / 2));
@@ -103,7 +104,8 @@ struct TileLoader<Source, LINES, THREADS, false> {
   typename Source::Position positions[PACKS];
   Pack<float, 4> loaded[PACKS];
 
-  __device__ __forceinline__ TileLoader(const Source& source, int first_line, int first_depth) : source(source) {
+  __device__ __forceinline__ TileLoader(const Source& source, int first_line, int first_depth)
+      : source(source) {
     line = source.line(first_line + int(threadIdx.x) % ACROSS * 4);
 #pragma unroll
     for (int i = 0; i < PACKS; i++) {
@@ -187,7 +189,7 @@ __device__ __forceinline__ void multiply_tile(const Left& left_source, const Rig
 template <bool VECTOR, class T>
 __device__ __forceinline__ Pack<float, 4> load_four(const T* from, int count) {
   Pack<float, 4> values = {};
-  if (VECTOR) {
+  if constexpr (VECTOR) {
     if (count > 0) {
       Pack<T, 4> read = load_pack<4>(from);
 #pragma unroll

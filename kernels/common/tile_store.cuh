@@ -34,13 +34,13 @@ __device__ __forceinline__ void store_four(T* to, Pack<float, 4> values, int cou
     for (int j = 0; j < 4; j++) values.at[j] += before.at[j];
   }
   Pack<T, 4> rounded = round_four<T>(values);
-  if (VECTOR) {
+  if constexpr (VECTOR) {
     store_pack<4>(to, rounded);
-    return;
-  }
+  } else {
 #pragma unroll
-  for (int j = 0; j < 4; j++) {
-    if (j < count) to[j] = rounded.at[j];
+    for (int j = 0; j < 4; j++) {
+      if (j < count) to[j] = rounded.at[j];
+    }
   }
 }
 
