@@ -30,8 +30,78 @@ struct Fault {
     test: &'static str,
 }
 
-/// One of each kind at least; texts that are no longer found fail the run, so that the table keeps up.
-const FAULTS: [Fault; 0] = [];
+/// One of each kind at least. A text that is no longer found fails the run, so that the table keeps up.
+const FAULTS: [Fault; 9] = [
+    Fault {
+        name: "barrier removed, tiles",
+        plant: Plant::Source {
+            file: "common/register_tile.cuh",
+            find: "    __syncthreads();\n  } while",
+            replace: "  } while",
+        },
+        test: "f32::matmul",
+    },
+    Fault {
+        name: "barrier removed, tree",
+        plant: Plant::Source {
+            file: "common/rows.cuh",
+            find: "    }\n    __syncthreads();\n",
+            replace: "    }\n",
+        },
+        test: "f32::norm",
+    },
+    Fault {
+        name: "wait for copies removed",
+        plant: Plant::Source {
+            file: "common/mma_tile.cuh",
+            find: "cp_async_wait<Tile::STAGES - 2>();",
+            replace: "",
+        },
+        test: "bf16::matmul",
+    },
+    Fault {
+        name: "grid short by a block",
+        plant: Plant::Launch("short-grid:conv_"),
+        test: "f32::conv",
+    },
+    Fault {
+        name: "grid short, one dimension",
+        plant: Plant::Launch("short-grid:pointwise_"),
+        test: "f32::pointwise",
+    },
+    Fault {
+        name: "arguments swapped",
+        plant: Plant::Launch("swapped-arguments:norm_apply"),
+        test: "f32::norm",
+    },
+    Fault {
+        name: "PTX stale",
+        plant: Plant::Source {
+            file: "norm.cu",
+            find: "  uint32_t relu;\n",
+            replace: "  uint32_t relu;\n  uint32_t added_since;\n",
+        },
+        test: "f32::norm",
+    },
+    Fault {
+        name: "tail not written",
+        plant: Plant::Source {
+            file: "common/vectors.cuh",
+            find: "i < len; i += threads",
+            replace: "i + 1 < len; i += threads",
+        },
+        test: "f32::pointwise",
+    },
+    Fault {
+        name: "read behind the end",
+        plant: Plant::Source {
+            file: "common/vectors.cuh",
+            find: "if (own < packs) work.load",
+            replace: "if (own <= packs) work.load",
+        },
+        test: "f32::pointwise",
+    },
+];
 
 /// The tests that the faults' `test` names belong to.
 const TESTS: [&str; 1] = ["cuda_ops"];
