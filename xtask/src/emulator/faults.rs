@@ -106,30 +106,33 @@ const FAULTS: [Fault; 9] = [
 /// The tests that the faults' `test` names belong to.
 const TESTS: [&str; 1] = ["cuda_ops"];
 
-/// Plants one fault after the other; `Ok(false)` when the tests missed one.
-pub fn run(root: &Path, folder: &Path) -> Result<bool> {
-    let tests: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.test).collect();
+/// Plants the faults with `word` in their names, one after the other; `Ok(false)` when the tests missed one.
+pub fn run(root: &Path, folder: &Path, word: &str) -> Result<bool> {
+    let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.name.contains(word)).collect();
+    if faults.is_empty() {
+        let names: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+        bail!("no fault has `{word}` in its name; there are: {}", names.join("; "));
+    }
+    let tests: BTreeSet<&str> = faults.iter().map(|fault| fault.test).collect();
     for test in tests {
         if let Some(complaint) = complaint(root, folder, test, None)? {
             bail!("{test} fails with no fault planted, which makes it useless here:\n{complaint}");
         }
     }
-    let mut missed = Vec::new();
-    for fault in &FAULTS {
+    let mut missed = 0;
+    for fault in &faults {
         let start = Instant::now();
         let caught =
             plant(root, folder, fault).with_context(|| format!("the fault `{}`", fault.name))?;
-        let seconds = start.elapsed().as_secs_f64();
-        match caught {
-            Some(complaint) => println!("{:<24} caught, {seconds:.1} s: {complaint}", fault.name),
-            None => {
-                println!("{:<24} MISSED by {}, {seconds:.1} s", fault.name, fault.test);
-                missed.push(fault.name);
-            }
-        }
+        missed += usize::from(caught.is_none());
+        let verdict = caught.map_or_else(
+            || format!("MISSED by {}", fault.test),
+            |complaint| format!("caught by {}: {complaint}", fault.test),
+        );
+        println!("{:<26} {verdict} ({:.1} s)", fault.name, start.elapsed().as_secs_f64());
     }
-    println!("faults: {} of {} caught", FAULTS.len() - missed.len(), FAULTS.len());
-    Ok(missed.is_empty())
+    println!("faults: {} of {} caught", faults.len() - missed, faults.len());
+    Ok(missed == 0)
 }
 
 /// What the tests say about the fault; none if they pass.
@@ -179,7 +182,7 @@ fn failure(command: &mut Command) -> Result<Option<String>> {
     if text.contains("could not compile") {
         bail!("the tests do not compile:\n{text}");
     }
-    let marks = ["CPU emulator:", "FAILED", "panicked"];
+    let marks = ["CPU emulator:", " instead of ", " off by ", "panicked", "FAILED"];
     let telling = marks.iter().find_map(|mark| text.lines().find(|line| line.contains(mark)));
     Ok(Some(telling.unwrap_or("no reason given").trim().to_string()))
 }

@@ -30,9 +30,10 @@ pub struct Arguments {
     /// Test the emulator itself.
     #[arg(long)]
     self_test: bool,
-    /// Plant faults in kernels and launches, and fail where the tests notice nothing.
-    #[arg(long)]
-    faults: bool,
+    /// Plant faults in kernels and launches, all or those with WORD in their names, and fail where the tests
+    /// notice nothing.
+    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "")]
+    faults: Option<String>,
     /// Everything: the emulator's own tests, the full sweep in every order, and the planted faults.
     #[arg(long, conflicts_with_all = ["print_path", "command"])]
     all: bool,
@@ -80,8 +81,8 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.all {
         passed &= sweep(&root, &folder)?;
     }
-    if arguments.faults || arguments.all {
-        passed &= faults::run(&root, &folder)?;
+    if let Some(word) = arguments.faults.as_deref().or(arguments.all.then_some("")) {
+        passed &= faults::run(&root, &folder, word)?;
     }
     if !arguments.command.is_empty() {
         passed &= run_command(&arguments.command, &folder, arguments.order)?;
@@ -136,7 +137,7 @@ fn sweep(root: &Path, folder: &Path) -> Result<bool> {
 }
 
 /// The root package's tests of CUDA devices.
-const TESTS: [&str; 2] = ["cuda_ops", "cuda_layers"];
+const TESTS: [&str; 3] = ["cuda_ops", "cuda_layers", "cuda_steps"];
 
 /// `cargo test` of some of the root package's tests with the library of `folder` in the driver's place.
 fn cargo_test(root: &Path, tests: &[&str], folder: &Path, order: Order) -> Command {
