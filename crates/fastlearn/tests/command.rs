@@ -432,9 +432,10 @@ const NO_SUCH_GPU: &str = "--device cuda:9999";
 
 #[test]
 fn a_gpu_that_cannot_be_used_is_an_error_and_no_run_on_the_cpu() {
-    let world = World::new(1);
-    let train = format!("train ROOT/data --weights none --size 32 {NO_SUCH_GPU}");
-    assert!(world.refused(&train, 1).contains("CUDA"));
+    let world = World::new(6);
+    let error = world
+        .refused(&format!("train ROOT/data --size 32 --workers 1 --weights none {NO_SUCH_GPU}"), 1);
+    assert!(error.contains("CUDA"), "{error}");
     let output = world.run(&format!("doctor --json {NO_SUCH_GPU}"));
     assert_eq!(output.status.code(), Some(1), "it says so in its exit code");
     let document = json(&text(&output.stdout));
