@@ -165,7 +165,10 @@ fn why_not_opened() -> String {
     // SAFETY: as above.
     match unsafe { libloading::Library::new(library) } {
         Ok(_) => format!("{library} opens now, and did not a moment ago"),
-        Err(error) => error.to_string(),
+        // The system's words are in the source.
+        Err(error) => {
+            std::error::Error::source(&error).map_or(error.to_string(), |e| e.to_string())
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What `doctor` says about CUDA: the driver, the devices, and why it is used or not.
 
+use fastlearn::Device;
 use serde::Serialize;
 use tensor_core::cuda::{self, DeviceInfo};
 
+use super::super::error::{CommandError, Result};
 use super::super::machine::MachineArguments;
 
 /// CUDA on this machine.
@@ -34,8 +36,9 @@ struct DeviceReport {
 }
 
 impl CudaReport {
-    /// Asks the driver. `used` says whether the chosen device is a CUDA device.
-    pub fn new(machine: &MachineArguments, used: bool) -> CudaReport {
+    /// Asks the driver. `device` is what the arguments open.
+    pub fn new(machine: &MachineArguments, device: Result<&Device, &CommandError>) -> CudaReport {
+        let used = device.is_ok_and(|device| device.name() == "cuda");
         let driver = cuda::driver_version();
         let devices = cuda::devices();
         let unusable = driver.as_ref().err().or(devices.as_ref().err()).map(ToString::to_string);
@@ -45,9 +48,10 @@ impl CudaReport {
             // Only if all are unusable is that the reason.
             reasons.into_iter().collect::<Option<Vec<_>>>().map(|reasons| reasons.join("; "))
         });
-        let not_chosen = || match machine.choice() {
-            Ok(choice) => format!("the choice was {choice}"),
-            Err(error) => error.to_string(),
+        let not_chosen = || match (device, machine.choice()) {
+            (Ok(_), Ok(choice)) => format!("the choice was {choice}"),
+            (Err(error), _) => error.to_string(),
+            (_, Err(error)) => error.to_string(),
         };
         CudaReport {
             used,
