@@ -83,10 +83,7 @@ fn examine(arguments: &DoctorArguments, device: Result<&Device, &CommandError>) 
     });
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
-        cuda: CudaReport::new(
-            &arguments.machine,
-            device.is_ok_and(|device| device.name() == "cuda"),
-        ),
+        cuda: CudaReport::new(&arguments.machine, device),
         device: device.ok().map(Device::description),
         instruction_sets: available.map(|level| level.to_string()).collect(),
         cores,
