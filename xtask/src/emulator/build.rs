@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::ptx::source;
 
 /// The compiler; the emulator uses its attributes and its assembler.
-const COMPILER: &str = "g++";
+pub const COMPILER: &str = "g++";
 
 /// Sums are not fused, so that results do not depend on the machine; type punning is what device compilers allow.
 const FLAGS: [&str; 10] = [
