@@ -250,7 +250,7 @@ impl Cuda {
 /// Parts that are joined first if there are many: about as many groups as there are parts in each, so
 /// that both steps are short.
 fn group_of(parts: usize) -> usize {
-    parts.isqrt().next_multiple_of(JOIN_LANES)
+    (parts.saturating_sub(1).isqrt() + 1).next_multiple_of(JOIN_LANES)
 }
 
 #[cfg(test)]
