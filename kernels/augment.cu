@@ -74,8 +74,8 @@ __device__ __forceinline__ float byte_of(uint64_t bytes, int index) {
 // Two neighbouring pixels of a line, blended; `at` is the first one's first byte, and the words that
 // hold both are the batch's.
 __device__ __forceinline__ Colour blend_words(const uint8_t* at, float fraction) {
-  const uint32_t* words = reinterpret_cast<const uint32_t*>(uint64_t(at) & ~uint64_t(3));
-  const uint32_t beyond = uint32_t(uint64_t(at) & 3);
+  const uint32_t beyond = uint32_t(reinterpret_cast<uint64_t>(at) & 3);
+  const uint32_t* words = reinterpret_cast<const uint32_t*>(at - beyond);
   uint64_t pixels = ((uint64_t(words[1]) << 32) | words[0]) >> (8 * beyond);
   // The sixth byte lies in a third word.
   if (beyond == 3) pixels |= uint64_t(words[2] & 0xFFu) << 40;

@@ -64,8 +64,9 @@ __device__ __forceinline__ float pairwise_sum(float (&values)[N]) {
 // A lane's rows and what they gave so far; means are distances from `origin`.
 template <class T, int V>
 struct Statistics {
-  const T* input;  // the thread's channels of row 0
+  const T* input;
   uint32_t channels;
+  uint32_t channel;  // the first of the thread's
   uint32_t lanes;
   float origin[V];
   float moments[2 * V + 1];
@@ -73,8 +74,7 @@ struct Statistics {
   template <int N>
   __device__ __forceinline__ void rows(uint32_t row) {
     Pack<T, V> packs[N];
-#pragma unroll
-    for (int n = 0; n < N; n++) packs[n] = load_pack<V>(input + (row + n * lanes) * channels);
+    load_rows(true, input, row * channels + channel, lanes * channels, packs);
     float joined[2 * V + 1];
     joined[0] = N;
 #pragma unroll
@@ -96,9 +96,9 @@ template <class T, int V>
 __device__ __forceinline__ void statistics(const T* input, float* partials, const RowTiles& tiles,
                                            float* scratch) {
   const RowShare share = row_share<V>(tiles);
-  Statistics<T, V> lane = {input + share.channel, tiles.channels, share.lanes, {}, {}};
+  Statistics<T, V> lane = {input, tiles.channels, share.channel, share.lanes, {}, {}};
   if (share.active) {
-    const Pack<T, V> first = load_pack<V>(lane.input + share.start * tiles.channels);
+    const Pack<T, V> first = load_pack<V>(input + share.start * tiles.channels + share.channel);
 #pragma unroll
     for (int i = 0; i < V; i++) lane.origin[i] = to_float(first.at[i]);
   }
@@ -135,51 +135,65 @@ __device__ __forceinline__ void join_parts(const float* partials, uint32_t chann
 }
 
 // `relu?(input * scale + shift + addend?)` of one thread's rows.
-template <class T, int V>
+template <class T, int V, bool ADD>
 struct Apply {
-  const T* input;  // this and the others: the thread's channels of row 0
+  const T* input;
   const T* addend;
   T* output;
   uint32_t channels;
+  uint32_t channel;  // the first of the thread's
   uint32_t lanes;
   bool relu;
   float scale[V], shift[V];
 
   template <int N>
   __device__ __forceinline__ void rows(uint32_t row) {
+    const uint32_t at = row * channels + channel, stride = lanes * channels;
     Pack<T, V> packs[N], addends[N];
-#pragma unroll
-    for (int n = 0; n < N; n++) packs[n] = load_pack<V>(input + (row + n * lanes) * channels);
-    if (addend) {
-#pragma unroll
-      for (int n = 0; n < N; n++) addends[n] = load_pack<V>(addend + (row + n * lanes) * channels);
-    }
+    load_rows(true, input, at, stride, packs);
+    if constexpr (ADD) load_rows(true, addend, at, stride, addends);
 #pragma unroll
     for (int n = 0; n < N; n++) {
       float values[V];
 #pragma unroll
       for (int i = 0; i < V; i++) {
         float value = fmaf(to_float(packs[n].at[i]), scale[i], shift[i]);
-        if (addend) value += to_float(addends[n].at[i]);
+        if constexpr (ADD) value += to_float(addends[n].at[i]);
         // Not-a-number is not below zero: it goes through, so that a diverged run is seen.
         values[i] = relu && value < 0.0f ? 0.0f : value;
       }
-      store_rounded<V>(output + (row + n * lanes) * channels, values);
+      store_rounded<V>(output + at + n * stride, values);
     }
   }
 };
 
-template <class T, int V>
+template <class T, int V, bool ADD>
 __device__ __forceinline__ void apply(const T* input, const float* scale, const float* shift,
                                       const T* addend, T* output, const NormApply& how) {
   const RowShare share = row_share<V>(how.tiles);
   if (!share.active) return;
-  const T* of_addend = addend ? addend + share.channel : nullptr;
-  Apply<T, V> rows = {input + share.channel, of_addend,   output + share.channel,
-                      how.tiles.channels,    share.lanes, how.relu != 0, {}, {}};
+  Apply<T, V, ADD> rows = {input,         addend,      output,        how.tiles.channels,
+                           share.channel, share.lanes, how.relu != 0, {}, {}};
   load_floats(scale + share.channel, rows.scale);
   load_floats(shift + share.channel, rows.shift);
   walk_rows<ROWS>(share, rows);
+}
+
+// With or without vectors and an addend: what a thread holds differs.
+template <class T>
+__device__ __forceinline__ void apply_any(const T* input, const float* scale, const float* shift,
+                                          const T* addend, T* output, const NormApply& how) {
+  if (how.tiles.vectors) {
+    if (addend) {
+      apply<T, WIDEST<T>, true>(input, scale, shift, addend, output, how);
+    } else {
+      apply<T, WIDEST<T>, false>(input, scale, shift, input, output, how);
+    }
+  } else if (addend) {
+    apply<T, 1, true>(input, scale, shift, addend, output, how);
+  } else {
+    apply<T, 1, false>(input, scale, shift, input, output, how);
+  }
 }
 
 }  // namespace
@@ -267,14 +281,10 @@ KERNEL(ROW_THREADS) norm_statistics_f32(const float* input, float* partials, Row
   }
 }
 
-KERNEL(ROW_THREADS)
+RESIDENT_KERNEL(ROW_THREADS, 3)
 norm_apply_f32(const float* input, const float* scale, const float* shift, const float* addend,
                float* output, NormApply how) {
-  if (how.tiles.vectors) {
-    apply<float, WIDEST<float>>(input, scale, shift, addend, output, how);
-  } else {
-    apply<float, 1>(input, scale, shift, addend, output, how);
-  }
+  apply_any(input, scale, shift, addend, output, how);
 }
 
 #if HAS_BF16
@@ -287,13 +297,9 @@ KERNEL(ROW_THREADS) norm_statistics_bf16(const bf16* input, float* partials, Row
   }
 }
 
-KERNEL(ROW_THREADS)
+RESIDENT_KERNEL(ROW_THREADS, 3)
 norm_apply_bf16(const bf16* input, const float* scale, const float* shift, const bf16* addend,
                 bf16* output, NormApply how) {
-  if (how.tiles.vectors) {
-    apply<bf16, WIDEST<bf16>>(input, scale, shift, addend, output, how);
-  } else {
-    apply<bf16, 1>(input, scale, shift, addend, output, how);
-  }
+  apply_any(input, scale, shift, addend, output, how);
 }
 #endif

@@ -33,34 +33,38 @@ struct Add {
   }
 };
 
+// An output that lets its gradient through, for where there was no ReLU.
+constexpr float ACTIVE = 1.0f;
+
+// The gradient behind the output's ReLU.
+__device__ __forceinline__ float gated(float gradient, float output) {
+  return output > 0.0f ? gradient : 0.0f;
+}
+
 // A lane's sums of g, and behind them those of g (x - mean).
 template <class T, int V>
 struct Reduce {
-  const T* gradient;  // this and the others: the thread's channels of row 0
-  const T* output;    // null without a ReLU
+  const T* gradient;
+  const T* output;  // null without a ReLU
   const T* input;
   uint32_t channels;
+  uint32_t channel;  // the first of the thread's
   uint32_t lanes;
   float mean[V];
   float sums[2 * V];
 
   template <int N>
   __device__ __forceinline__ void rows(uint32_t row) {
+    const uint32_t at = row * channels + channel, stride = lanes * channels;
     Pack<T, V> g[N], y[N], x[N];
-#pragma unroll
-    for (int n = 0; n < N; n++) g[n] = load_pack<V>(gradient + (row + n * lanes) * channels);
-#pragma unroll
-    for (int n = 0; n < N; n++) x[n] = load_pack<V>(input + (row + n * lanes) * channels);
-    if (output) {
-#pragma unroll
-      for (int n = 0; n < N; n++) y[n] = load_pack<V>(output + (row + n * lanes) * channels);
-    }
+    load_rows(true, gradient, at, stride, g);
+    load_rows(true, input, at, stride, x);
+    load_rows(output != nullptr, output, at, stride, y, ACTIVE);
 #pragma unroll
     for (int n = 0; n < N; n++) {
 #pragma unroll
       for (int i = 0; i < V; i++) {
-        const bool active = !output || to_float(y[n].at[i]) > 0.0f;
-        const float value = active ? to_float(g[n].at[i]) : 0.0f;
+        const float value = gated(to_float(g[n].at[i]), to_float(y[n].at[i]));
         sums[i] += value;
         sums[V + i] += value * (to_float(x[n].at[i]) - mean[i]);
       }
@@ -73,9 +77,8 @@ __device__ __forceinline__ void reduce(const T* gradient, const T* output, const
                                        const float* mean, float* workspace, const RowTiles& tiles,
                                        float* scratch) {
   const RowShare share = row_share<V>(tiles);
-  const T* of_output = output ? output + share.channel : nullptr;
-  Reduce<T, V> lane = {gradient + share.channel, of_output,   input + share.channel,
-                       tiles.channels,           share.lanes, {}, {}};
+  Reduce<T, V> lane = {gradient,      output,      input, tiles.channels,
+                       share.channel, share.lanes, {},    {}};
   if (share.active) load_floats(mean + share.channel, lane.mean);
   walk_rows<REDUCE_ROWS>(share, lane);
   join_lanes(lane.sums, share.lane, share.lanes, share.width, scratch, Add<2 * V>{});
@@ -88,47 +91,46 @@ __device__ __forceinline__ void reduce(const T* gradient, const T* output, const
 // What one thread's rows take and give.
 template <class T, int V>
 struct Apply {
-  const T* gradient;  // this and the others: the thread's channels of row 0
-  const T* output;    // null without a ReLU
-  const T* input;     // null if nothing comes back through the statistics
+  const T* gradient;
+  const T* output;  // null without a ReLU
+  const T* input;
   T* input_gradient;  // null if not wanted
   T* addend_gradient;
   uint32_t channels;
+  uint32_t channel;  // the first of the thread's
   uint32_t lanes;
+  bool through_statistics;
   bool accumulate_input;
   bool accumulate_addend;
-  float direct[V], slope[V], constant[V], mean[V];
-
-  template <int N>
-  __device__ __forceinline__ void load(const T* from, uint32_t row, Pack<T, V> (&to)[N]) const {
-#pragma unroll
-    for (int n = 0; n < N; n++) to[n] = load_pack<V>(from + (row + n * lanes) * channels);
-  }
+  float direct[V], slope[V], constant[V], mean[V];  // all but the first zero without statistics
 
   template <int N>
   __device__ __forceinline__ void rows(uint32_t row) {
-    Pack<T, V> g[N], y[N], x[N], to_input[N], to_addend[N];
-    load(gradient, row, g);
-    if (output) load(output, row, y);
-    if (input) load(input, row, x);
-    if (accumulate_input) load(input_gradient, row, to_input);
-    if (accumulate_addend) load(addend_gradient, row, to_addend);
+    const uint32_t at = row * channels + channel, stride = lanes * channels;
+    Pack<T, V> g[N], y[N], x[N], of_input[N], of_addend[N];
+    load_rows(true, gradient, at, stride, g);
+    load_rows(output != nullptr, output, at, stride, y, ACTIVE);
+    load_rows(through_statistics, input, at, stride, x);
+    load_rows(accumulate_input, input_gradient, at, stride, of_input);
+    load_rows(accumulate_addend, addend_gradient, at, stride, of_addend);
+    float inputs[N][V], addends[N][V];
 #pragma unroll
     for (int n = 0; n < N; n++) {
-      float of_inputs[V], of_addends[V];
 #pragma unroll
       for (int i = 0; i < V; i++) {
-        const bool active = !output || to_float(y[n].at[i]) > 0.0f;
-        const float value = active ? to_float(g[n].at[i]) : 0.0f;
-        float of_input = direct[i] * value;
-        if (input) of_input += slope[i] * (to_float(x[n].at[i]) - mean[i]) + constant[i];
-        if (accumulate_input) of_input += to_float(to_input[n].at[i]);
-        of_inputs[i] = of_input;
-        of_addends[i] = accumulate_addend ? value + to_float(to_addend[n].at[i]) : value;
+        const float value = gated(to_float(g[n].at[i]), to_float(y[n].at[i]));
+        const float through = fmaf(slope[i], to_float(x[n].at[i]) - mean[i], constant[i]);
+        inputs[n][i] = to_float(of_input[n].at[i]) + fmaf(direct[i], value, through);
+        addends[n][i] = to_float(of_addend[n].at[i]) + value;
       }
-      const uint32_t at = (row + n * lanes) * channels;
-      if (input_gradient) store_rounded<V>(input_gradient + at, of_inputs);
-      if (addend_gradient) store_rounded<V>(addend_gradient + at, of_addends);
+    }
+    if (input_gradient) {
+#pragma unroll
+      for (int n = 0; n < N; n++) store_rounded<V>(input_gradient + at + n * stride, inputs[n]);
+    }
+    if (addend_gradient) {
+#pragma unroll
+      for (int n = 0; n < N; n++) store_rounded<V>(addend_gradient + at + n * stride, addends[n]);
     }
   }
 };
@@ -153,13 +155,15 @@ __device__ __forceinline__ void apply(const T* gradient, const T* output, const 
   if (!share.active) return;
   const uint32_t channels = how.tiles.channels, channel = share.channel;
   const bool through_statistics = sums && input_gradient;
-  Apply<T, V> work = {gradient + channel,
-                      output ? output + channel : nullptr,
-                      through_statistics ? input + channel : nullptr,
-                      input_gradient ? input_gradient + channel : nullptr,
-                      addend_gradient ? addend_gradient + channel : nullptr,
+  Apply<T, V> work = {gradient,
+                      output,
+                      input,
+                      input_gradient,
+                      addend_gradient,
                       channels,
+                      channel,
                       share.lanes,
+                      through_statistics,
                       how.accumulate_input != 0,
                       how.accumulate_addend != 0,
                       {}, {}, {}, {}};
@@ -203,7 +207,7 @@ norm_backward_join_f32(const float* workspace, const float* inv_std, float* sums
   sums[column] = column < channels ? sum[0] : sum[0] * inv_std[column - channels];
 }
 
-KERNEL(ROW_THREADS)
+RESIDENT_KERNEL(ROW_THREADS, 2)
 norm_backward_reduce_f32(const float* gradient, const float* output, const float* input, const float* mean,
                          float* workspace, RowTiles tiles) {
   __shared__ float scratch[2 * WIDEST<float> * ROW_THREADS];
@@ -214,7 +218,7 @@ norm_backward_reduce_f32(const float* gradient, const float* output, const float
   }
 }
 
-KERNEL(ROW_THREADS)
+RESIDENT_KERNEL(ROW_THREADS, 2)
 norm_backward_apply_f32(const float* gradient, const float* output, const float* input, const float* mean,
                         const float* inv_std, const float* gamma, const float* sums,
                         float* input_gradient, float* addend_gradient, NormBackwardApply how) {
@@ -228,7 +232,7 @@ norm_backward_apply_f32(const float* gradient, const float* output, const float*
 }
 
 #if HAS_BF16
-KERNEL(ROW_THREADS)
+RESIDENT_KERNEL(ROW_THREADS, 2)
 norm_backward_reduce_bf16(const bf16* gradient, const bf16* output, const bf16* input, const float* mean,
                           float* workspace, RowTiles tiles) {
   __shared__ float scratch[2 * WIDEST<bf16> * ROW_THREADS];
@@ -239,7 +243,7 @@ norm_backward_reduce_bf16(const bf16* gradient, const bf16* output, const bf16* 
   }
 }
 
-KERNEL(ROW_THREADS)
+RESIDENT_KERNEL(ROW_THREADS, 2)
 norm_backward_apply_bf16(const bf16* gradient, const bf16* output, const bf16* input, const float* mean,
                          const float* inv_std, const float* gamma, const float* sums,
                          bf16* input_gradient, bf16* addend_gradient, NormBackwardApply how) {

@@ -178,7 +178,10 @@ __device__ __forceinline__ void gather(const T* output_gradient, T* input_gradie
         const uint16_t* of_window = places + ((window << tiles.packs_log2) + pack) * V;
         const Pack<uint16_t, V> place = load_pack<V>(of_window);
 #pragma unroll
-        for (int i = 0; i < V; i++) sum[i] += place.at[i] == here ? to_float(gradient.at[i]) : 0.0f;
+        for (int i = 0; i < V; i++) {
+          const float value = to_float(gradient.at[i]);
+          sum[i] += place.at[i] == here ? value : 0.0f;
+        }
       }
     }
     T* to = input_gradient + ((tile.picture * shape.h + h) * shape.w + w) * shape.c + channel;

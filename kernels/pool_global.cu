@@ -130,7 +130,7 @@ __device__ __forceinline__ void global_pool(const T* input, float* output, const
   if (pool.maximum >= 0) store_floats<V>(to + pool.maximum, lane.found + V);
   if (pool.mean < 0) return;
 #pragma unroll
-  for (int i = 0; i < V; i++) lane.found[i] /= float(pixels);
+  for (int i = 0; i < V; i++) lane.found[i] *= 1.0f / float(pixels);
   store_floats<V>(to + pool.mean, lane.found);
 }
 

@@ -62,6 +62,23 @@ __device__ __forceinline__ void walk_rows(const RowShare& share, Work& work) {
   for (; row < share.end; row += share.lanes) work.template rows<1>(row);
 }
 
+// The packs of `N` of a thread's rows, the first at element `at` and then `stride` apart; or `otherwise` if
+// they are not wanted. One branch for all of them, so that what follows has none.
+template <int V, int N, class T>
+__device__ __forceinline__ void load_rows(bool wanted, const T* from, uint32_t at, uint32_t stride,
+                                          Pack<T, V> (&to)[N], float otherwise = 0.0f) {
+  if (wanted) {
+#pragma unroll
+    for (int n = 0; n < N; n++) to[n] = load_pack<V>(from + at + n * stride);
+  } else {
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+#pragma unroll
+      for (int i = 0; i < V; i++) to[n].at[i] = from_float<T>(otherwise);
+    }
+  }
+}
+
 // Joins the `N` floats of all lanes of a pack into those of lane 0, as a tree of fixed shape:
 // `join(own, other)` goes on with `other`. `scratch` holds N floats a thread of the block, of which
 // `width` stand side by side. All threads of the block take part.
