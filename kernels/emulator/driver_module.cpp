@@ -191,7 +191,8 @@ DRIVER_FUNCTION cuLaunchKernel(Function* function, unsigned grid_x, unsigned gri
   }
   auto arguments = std::make_shared<Arguments>(kernel, given);
   if (plants(Planted::SwappedArguments, kernel)) swap_pointers(kernel, *arguments);
-  size_t blocks = volume(grid) - plants(Planted::ShortGrid, kernel);
+  size_t blocks = volume(grid);
+  if (blocks > 1 && plants(Planted::ShortGrid, kernel)) blocks--;
   return submit(stream, [=, &kernel] {
     run({kernel.name, grid, block, blocks, dynamic_shared, kernel.static_shared, kernel.body, arguments->pointers()});
   });

@@ -2,8 +2,8 @@
 #include "faults.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdarg>
@@ -40,7 +40,11 @@ std::string place() {
     text += ", thread " + triple(index.x, index.y, index.z);
   }
   text += " of " + triple(launch.block.x, launch.block.y, launch.block.z);
-  return text + ", order " + name_of(settings().order) + "\n";
+  text += ", order " + std::string(name_of(settings().order)) + "\n";
+  // Tests run in threads of their names.
+  char host[16] = "";
+  pthread_getname_np(pthread_self(), host, sizeof host);
+  return text + "  launched by the thread " + host + "\n";
 }
 
 [[noreturn]] void end(const std::string& what) {
@@ -120,14 +124,14 @@ void catch_traps() {
 }
 
 void use_signal_stack() {
-  constexpr size_t BYTES = 64 << 10;
-  stack_t present;
-  if (sigaltstack(nullptr, &present) == 0 && !(present.ss_flags & SS_DISABLE) && present.ss_size >= BYTES) return;
-  void* map = mmap(nullptr, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  alignas(16) static thread_local char memory[64 << 10];
+  static thread_local bool is_used = false;
+  if (is_used) return;
+  is_used = true;
   stack_t stack = {};
-  stack.ss_sp = map;
-  stack.ss_size = BYTES;
-  if (map != MAP_FAILED) sigaltstack(&stack, nullptr);
+  stack.ss_sp = memory;
+  stack.ss_size = sizeof memory;
+  sigaltstack(&stack, nullptr);
 }
 
 }  // namespace emulator

@@ -65,7 +65,7 @@ void forbid_page(unsigned char* page) {
   if (mprotect(page, size_t(sysconf(_SC_PAGESIZE)), PROT_NONE)) fault("cannot protect a page of the emulator's");
 }
 
-// What one thread of the operating system needs to run blocks; made once for each and kept.
+// What a thread of the operating system needs to run blocks.
 struct Worker {
   unsigned char* stacks = map_pages(STACK * MOST_THREADS);
   unsigned char* shared_end = map_pages(SHARED_SPACE * 2) + SHARED_SPACE;
@@ -77,11 +77,28 @@ struct Worker {
   Worker() {
     for (int i = 0; i < MOST_THREADS; i++) forbid_page(stacks + STACK * i);
     forbid_page(shared_end);
-    use_signal_stack();
   }
 };
 
 thread_local Worker* worker;
+
+// Workers that nobody uses. Programs start many threads one after the other, and a worker maps many pages.
+std::mutex spare_mutex;
+std::vector<Worker*> spare;
+
+struct Borrowed {
+  Borrowed() {
+    std::lock_guard<std::mutex> lock(spare_mutex);
+    worker = spare.empty() ? new Worker : spare.back();
+    if (!spare.empty()) spare.pop_back();
+  }
+
+  ~Borrowed() {
+    std::lock_guard<std::mutex> lock(spare_mutex);
+    spare.push_back(worker);
+    worker = nullptr;
+  }
+};
 
 void yield() { emulator_switch(&thread->stack_pointer, worker->stack_pointer); }
 
@@ -188,7 +205,8 @@ struct Job {
 };
 
 void work_on(Job& job) {
-  if (!worker) worker = new Worker;
+  Borrowed borrowed;
+  use_signal_stack();
   const Launch& launch = job.launch;
   int count = int(launch.block.x * launch.block.y * launch.block.z);
   worker->order.resize(count);

@@ -8,7 +8,8 @@ namespace emulator {
 
 enum class Order { Forward, Reverse, Random };
 
-// A fault planted in every launch whose kernel's name begins with `kernel`, to prove that tests notice.
+// A fault planted in every launch whose kernel's name begins with `planted_kernel`, to prove that tests notice: of
+// several blocks the last is left out, or the first two pointers change places.
 enum class Planted { None, ShortGrid, SwappedArguments };
 
 struct Settings {
