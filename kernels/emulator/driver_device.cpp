@@ -6,11 +6,11 @@
 #include <cstring>
 #include <map>
 
-#include "driver.h"
-#include "faults.h"
-#include "limits.h"
-#include "memory.h"
-#include "settings.h"
+#include "emulator/driver.h"
+#include "emulator/faults.h"
+#include "emulator/limits.h"
+#include "emulator/memory.h"
+#include "emulator/settings.h"
 
 using namespace emulator;
 

@@ -5,10 +5,10 @@
 #include <mutex>
 #include <vector>
 
-#include "driver.h"
-#include "memory.h"
-#include "settings.h"
-#include "threads.h"
+#include "emulator/driver.h"
+#include "emulator/memory.h"
+#include "emulator/settings.h"
+#include "emulator/threads.h"
 
 using namespace emulator;
 

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "driver.h"
-#include "kernel.h"
-#include "limits.h"
-#include "ptx.h"
-#include "settings.h"
-#include "threads.h"
+#include "emulator/driver.h"
+#include "emulator/kernel.h"
+#include "emulator/limits.h"
+#include "emulator/ptx.h"
+#include "emulator/settings.h"
+#include "emulator/threads.h"
 
 using namespace emulator;
 

@@ -10,8 +10,8 @@
 #include <set>
 #include <vector>
 
-#include "driver.h"
-#include "settings.h"
+#include "emulator/driver.h"
+#include "emulator/settings.h"
 
 using namespace emulator;
 

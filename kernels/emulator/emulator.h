@@ -11,11 +11,11 @@
 
 #include <cstdint>
 
-#include "faults.h"
-#include "intrinsics.h"
-#include "tensor_cores.h"
-#include "threads.h"
-#include "warp.h"
+#include "emulator/faults.h"
+#include "emulator/intrinsics.h"
+#include "emulator/tensor_cores.h"
+#include "emulator/threads.h"
+#include "emulator/warp.h"
 
 #define __device__
 #define __host__

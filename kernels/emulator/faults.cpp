@@ -1,5 +1,5 @@
 // Reports of faults: what was wrong, where, and with which order of blocks and threads it shows.
-#include "faults.h"
+#include "emulator/faults.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -11,8 +11,8 @@
 #include <map>
 #include <string>
 
-#include "memory.h"
-#include "settings.h"
+#include "emulator/memory.h"
+#include "emulator/settings.h"
 
 namespace emulator {
 namespace {

@@ -2,7 +2,7 @@
 // and the end of the process.
 #pragma once
 
-#include "threads.h"
+#include "emulator/threads.h"
 
 namespace emulator {
 

@@ -1,9 +1,9 @@
 // The table of kernels, filled before the driver's first call.
-#include "kernel.h"
+#include "emulator/kernel.h"
 
 #include <map>
 
-#include "faults.h"
+#include "emulator/faults.h"
 
 namespace emulator {
 namespace {

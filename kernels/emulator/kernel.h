@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "threads.h"
+#include "emulator/threads.h"
 
 namespace emulator {
 

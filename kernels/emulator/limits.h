@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "settings.h"
+#include "emulator/settings.h"
 
 namespace emulator {
 

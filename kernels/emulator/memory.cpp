@@ -1,5 +1,5 @@
 // Device memory is the host's, mapped page by page.
-#include "memory.h"
+#include "emulator/memory.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,8 +8,8 @@
 #include <map>
 #include <mutex>
 
-#include "faults.h"
-#include "settings.h"
+#include "emulator/faults.h"
+#include "emulator/settings.h"
 
 namespace emulator {
 namespace {

@@ -1,12 +1,12 @@
 // Reads PTX as far as a loader must, and compares it with the kernels that the emulator was built with.
-#include "ptx.h"
+#include "emulator/ptx.h"
 
 #include <cctype>
 #include <cstdlib>
 
-#include "driver.h"
-#include "kernel.h"
-#include "settings.h"
+#include "emulator/driver.h"
+#include "emulator/kernel.h"
+#include "emulator/settings.h"
 
 namespace emulator {
 namespace {

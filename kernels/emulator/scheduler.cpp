@@ -9,10 +9,10 @@
 #include <mutex>
 #include <thread>
 
-#include "faults.h"
-#include "settings.h"
-#include "threads.h"
-#include "warp.h"
+#include "emulator/faults.h"
+#include "emulator/settings.h"
+#include "emulator/threads.h"
+#include "emulator/warp.h"
 
 // Saves the registers that a call preserves and the stack pointer, and goes on where another fiber saved its own.
 extern "C" __attribute__((visibility("hidden"))) void emulator_switch(void** save, void* resume);

@@ -1,5 +1,5 @@
 // Reads the environment; what the settings mean is in settings.h.
-#include "settings.h"
+#include "emulator/settings.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -2,9 +2,9 @@
 // are those of the PTX manual; g = lane / 4 and t = lane % 4 throughout.
 #pragma once
 
-#include "faults.h"
-#include "intrinsics.h"
-#include "warp.h"
+#include "emulator/faults.h"
+#include "emulator/intrinsics.h"
+#include "emulator/warp.h"
 
 namespace emulator {
 

@@ -1,8 +1,8 @@
 // Barriers, rendezvous and asynchronous copies: the bookkeeping behind warp.h and tensor_cores.h.
-#include "warp.h"
+#include "emulator/warp.h"
 
-#include "faults.h"
-#include "tensor_cores.h"
+#include "emulator/faults.h"
+#include "emulator/tensor_cores.h"
 
 namespace emulator {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-#include "threads.h"
+#include "emulator/threads.h"
 
 namespace emulator {
 

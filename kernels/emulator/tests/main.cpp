@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "driver.h"
-#include "faults.h"
+#include "emulator/driver.h"
+#include "emulator/faults.h"
 
 extern "C" {
 CUresult cuInit(unsigned);

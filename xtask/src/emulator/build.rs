@@ -40,6 +40,9 @@ const KERNEL_FLAGS: [&str; 4] =
 /// The name by which the CUDA driver is looked for.
 pub const LIBRARY: &str = "libcuda.so.1";
 
+/// What a kernel file is compiled with: the language, and the table that it enters its kernels into.
+const REGISTRATION: [&str; 2] = ["emulator/emulator.h", "emulator/kernel.h"];
+
 /// One object to compile.
 struct Unit {
     name: String,
@@ -116,28 +119,24 @@ impl Build {
     }
 
     fn cpp(&self, path: &Path) -> Result<Unit> {
-        let text = read(path)?;
-        Ok(self.unit(
-            stem(path),
-            text,
-            vec!["-Wall".to_string(), "-Wextra".to_string()],
-            &self.headers()?,
-        ))
+        let flags = vec!["-Wall".to_string(), "-Wextra".to_string()];
+        Ok(self.unit(stem(path), read(path)?, flags, &self.texts(path)?))
     }
 
     /// A kernel file is compiled within its registration, which lists the kernels that preprocessing it shows.
     fn kernel(&self, path: &Path) -> Result<Unit> {
-        let mut texts = self.headers()?;
-        let name = path.strip_prefix(&self.kernels).unwrap_or(path).to_string_lossy();
-        source::collect(&self.kernels, &name, &mut texts)?;
+        let name = self.name(path);
+        let mut texts = self.texts(path)?;
+        for header in REGISTRATION {
+            source::collect(&self.kernels, header, &mut texts)?;
+        }
         let kernels = self.list(path)?;
         if kernels.is_empty() {
             bail!("{} has no KERNEL", path.display());
         }
-        let mut text = format!(
-            "#include \"emulator/emulator.h\"\n#include \"emulator/kernel.h\"\nEMULATED_FILE\n\
-             namespace {{\n#include \"{name}\"\n"
-        );
+        let mut text: String =
+            REGISTRATION.iter().map(|header| format!("#include \"{header}\"\n")).collect();
+        text += &format!("EMULATED_FILE\nnamespace {{\n#include \"{name}\"\n");
         for (name, bounds) in kernels {
             text += &format!("EMULATED_KERNEL({name}, {bounds})\n");
         }
@@ -150,18 +149,21 @@ impl Build {
     fn list(&self, path: &Path) -> Result<Vec<(String, String)>> {
         let mut command = self.command();
         command.args(["-E", "-P", "-x", "c++", "-DFASTLEARN_LIST_KERNELS"]);
-        command.args(["-include", "emulator/emulator.h"]).arg(path);
+        command.args(["-include", REGISTRATION[0]]).arg(path);
         let text = output(&mut command).with_context(|| format!("reading {}", path.display()))?;
         list_kernels(&text).with_context(|| path.display().to_string())
     }
 
-    fn headers(&self) -> Result<BTreeMap<String, String>> {
-        files(&self.kernels.join("emulator"), "h")?
-            .iter()
-            .map(|path| {
-                Ok((path.file_name().unwrap_or_default().to_string_lossy().into(), read(path)?))
-            })
-            .collect()
+    /// As includes write it.
+    fn name(&self, path: &Path) -> String {
+        path.strip_prefix(&self.kernels).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// A file and all that it includes, by name.
+    fn texts(&self, path: &Path) -> Result<BTreeMap<String, String>> {
+        let mut texts = BTreeMap::new();
+        source::collect(&self.kernels, &self.name(path), &mut texts)?;
+        Ok(texts)
     }
 
     fn unit(
@@ -213,12 +215,7 @@ impl Build {
 
     fn command(&self) -> Command {
         let mut command = Command::new(COMPILER);
-        command
-            .args(FLAGS)
-            .arg("-I")
-            .arg(&self.kernels)
-            .arg("-I")
-            .arg(self.kernels.join("emulator"));
+        command.args(FLAGS).arg("-I").arg(&self.kernels);
         command
     }
 }
