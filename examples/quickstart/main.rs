@@ -17,6 +17,7 @@ use fastlearn::schedule::{Cycles, FinderCurve, Rates};
 use fastlearn::{Device, ImageData, Learner, Transforms};
 use models::StateDict;
 use models::weights::cache_folder;
+use tensor_core::device::DeviceChoice;
 
 pub use options::{Amount, Options};
 pub use outcome::{Outcome, Score, Stopwatch};
@@ -42,10 +43,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// What FASTLEARN_DEVICE names, or the best there is; options of the CPU ask for the CPU.
+fn device(options: &Options) -> Result<Device> {
+    let wants_cpu = options.cpu.threads.is_some() || options.cpu.instruction_set.is_some();
+    Ok(match DeviceChoice::from_environment()? {
+        DeviceChoice::Auto if wants_cpu => Device::cpu_with(options.cpu)?,
+        DeviceChoice::Cpu => Device::cpu_with(options.cpu)?,
+        named => named.open()?,
+    })
+}
+
 /// The whole way, from an empty folder to a trained classifier and what it is worth.
 pub fn run(options: &Options) -> Result<Outcome> {
     let (amount, watch) = (options.amount, Stopwatch::start());
-    let device = Device::cpu_with(options.cpu)?;
+    let device = device(options)?;
     println!("{}", device.description());
     world::clear(&options.world())?;
 

@@ -15,7 +15,8 @@ cargo run --release --example quickstart -- [OPTIONS]
   --instruction-set NAME  portable, avx2 or avx512 (the best there is)
   --threads N             computing threads (one a core)
   --seed N                seed of everything that is drawn by lot (42)
-  --quick                 a look at the way, in seconds; too little work for good results";
+  --quick                 a look at the way, in seconds; too little work for good results
+FASTLEARN_DEVICE=auto|cpu|cuda|cuda:1 names what computes (auto: a GPU if one can be used, else the CPU)";
 
 /// The choices.
 #[derive(Debug, Clone)]

@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// The most arguments of a kernel, and the most 8-byte words that they fill: far above what any
 /// kernel here takes, far below what a device does.
 const ARGUMENTS: usize = 32;
-const WORDS: usize = 128;
+const WORDS: usize = 64;
 
 /// The most blocks along each dimension of a grid.
 const GRID: [usize; 3] = [i32::MAX as usize, 65_535, 65_535];
@@ -52,7 +52,7 @@ pub(super) struct Launch<'a> {
     function: Arc<Function>,
     words: [u64; WORDS],
     used_words: usize,
-    starts: [usize; ARGUMENTS],
+    starts: [u8; ARGUMENTS],
     arguments: usize,
     shared: usize,
 }
@@ -95,7 +95,7 @@ impl<'a> Launch<'a> {
         let target = &mut self.words[self.used_words..end];
         // SAFETY: the words have room for the value and are aligned for it.
         unsafe { target.as_mut_ptr().cast::<T>().write(value) };
-        self.starts[self.arguments] = self.used_words;
+        self.starts[self.arguments] = self.used_words as u8;
         self.arguments += 1;
         self.used_words = end;
         self
@@ -131,7 +131,7 @@ impl<'a> Launch<'a> {
         let mut pointers = [std::ptr::null_mut::<c_void>(); ARGUMENTS];
         for (pointer, start) in pointers.iter_mut().zip(&self.starts[..self.arguments]) {
             // SAFETY: every start lies inside the words.
-            *pointer = unsafe { words.add(*start) }.cast();
+            *pointer = unsafe { words.add(usize::from(*start)) }.cast();
         }
         let [x, y, z] = grid.map(|blocks| blocks as u32);
         // SAFETY: function and stream are live. That number, order and types of the arguments are
