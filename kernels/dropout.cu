@@ -1,10 +1,11 @@
-// Dropout: an element is zeroed by its own random word, else divided by the share that is kept. The mask is never
-// stored; the gradient is the same function.
+// Dropout: an element is zeroed by its own random word, else divided by the share that is kept. The mask is
+// never stored; the gradient is the same function.
 //
-// 256 threads a block; a thread makes one Philox block of four words and serves the four elements that it belongs
-// to, 16 bytes at once where the pointers are aligned. No shared memory; at most 2^31 - 1 elements. Moves 8 bytes
-// an element, 12 if it accumulates; about 30 integer instructions an element, which hide behind that.
-// targets: sm_75 sm_80 sm_90a
+// 256 threads a block; a thread makes one Philox block of four words and serves the four elements that it
+// belongs to, 16 bytes at once where the pointers are aligned. No shared memory; at most 2^31 - 1 elements.
+// Moves 8 bytes an element, 12 if it accumulates; about 30 integer instructions an element, which hide behind
+// that.
+// targets: sm_75
 #include "common/philox.cuh"
 #include "common/vectors.cuh"
 
@@ -26,6 +27,7 @@ struct Drop {
   const float* __restrict__ input;
   float* __restrict__ output;
   Mask mask;
+  float kept;  // 1 / (1 - probability)
 
   template <int N>
   struct Share {
@@ -45,7 +47,7 @@ struct Drop {
     for (int i = 0; i < N; i++) {
       const uint32_t word = N == WORDS ? words[i] : pick(words, first % WORDS);
       const bool dropped = unit_float(word) < mask.probability;
-      const float value = dropped ? 0.0f : share.input[i] / (1.0f - mask.probability);
+      const float value = dropped ? 0.0f : share.input[i] * kept;
       values[i] = mask.accumulate ? share.old[i] + value : value;
     }
     store_values(output + first, values);
@@ -60,12 +62,14 @@ struct Drop {
 
 }  // namespace
 
-// `step`, where it is there, holds the two words of the step that take the place of the mask's: a captured launch sees
-// those of the step that it replays.
-KERNEL(256) dropout_apply_f32(const uint32_t* step, const float* input, float* output, uint32_t len, Mask mask) {
+// `step`, where it is there, holds the two words of the step that take the place of the mask's: a captured
+// launch sees those of the step that it replays.
+KERNEL(256) dropout_apply_f32(const uint32_t* step, const float* input, float* output, uint32_t len,
+                              Mask mask) {
   if (step) {
     mask.step_low = step[0];
     mask.step_high = step[1];
   }
-  walk_vectors<WORDS, 1>(len, is_aligned(input) && is_aligned(output), Drop{input, output, mask});
+  const Drop drop{input, output, mask, 1.0f / (1.0f - mask.probability)};
+  walk_vectors<WORDS, 1>(len, is_aligned(input) && is_aligned(output), drop);
 }

@@ -1,13 +1,13 @@
-// The losses of classifiers, a row of logits a sample: log-softmax with negative log-likelihood, sigmoid with binary
-// cross entropy, their gradients, and the probabilities alone. Targets are a class a sample or a probability a class.
-// Exponents are never positive, so nothing overflows. A class that does not exist makes the sample's loss and
-// gradient not-a-number.
+// The losses of classifiers, a row of logits a sample: log-softmax with negative log-likelihood, sigmoid with
+// binary cross entropy, their gradients, and the probabilities alone. Targets are a class a sample or a
+// probability a class. Exponents are never positive, so nothing overflows. A class that does not exist makes
+// the sample's loss and gradient not-a-number.
 //
-// A warp takes a row, 8 rows a block; from some hundred classes on (`wide`) a block of 256 threads takes a row. A row
-// is read up to three times, from the first-level cache but for the first time. Sums are of f32 in a fixed order.
-// Shared memory: 32 bytes, in the wide kernels. Moves 8 bytes a logit and 4 bytes a target's probability, and the
-// gradient 8 more where it accumulates; about 10 FLOPs and one exponential a logit.
-// targets: sm_75 sm_80 sm_90a
+// A warp takes a row, 8 rows a block; from some hundred classes on (`wide`) a block of 256 threads takes a
+// row. A row is read up to three times, from the first-level cache but for the first time. Sums are of f32 in
+// a fixed order. Shared memory: 32 bytes, in the wide kernels. Moves 8 bytes a logit and 4 bytes a target's
+// probability, and the gradient 8 more where it accumulates; about 10 FLOPs and one exponential a logit.
+// targets: sm_75
 #include "common/reduce.cuh"
 
 namespace {
@@ -59,8 +59,8 @@ __device__ __forceinline__ float not_a_number() { return __uint_as_float(0x7FFFF
 // e^-x may overflow to infinity, which gives the right 0.
 __device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
 
-// What is subtracted from a row's logits: first the largest, which the exponentials need, then the logarithm of
-// their sum.
+// What is subtracted from a row's logits: first the largest, which the exponentials need, then the logarithm
+// of their sum.
 struct Normaliser {
   float largest, log_sum;
   __device__ __forceinline__ float apply(float logit) const { return (logit - largest) - log_sum; }

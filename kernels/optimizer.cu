@@ -1,17 +1,18 @@
-// Optimiser steps over ranges of the flat buffers, all ranges in one launch, and the factor on the gradients that
-// clipping asks for.
+// Optimiser steps over ranges of the flat buffers, all ranges in one launch, and the factor on the gradients
+// that clipping asks for.
 //
-// A row a range says where it lies; the numbers of the step (rates, corrections) and the factor lie in device memory
-// too, so that a captured launch sees those of the step that it replays. A block takes 4096 elements of one range and
-// finds which by bisection of the rows; 256 threads, 16 bytes an instruction where a range begins at a multiple of 16
-// bytes, two packs of a thread in flight. A factor that is not a number stands for gradients that are not finite: such
-// a step changes nothing. No shared memory in the steps.
-//  - sgd moves 20 bytes an element (gradient, value and velocity in; value and velocity out), adam 28; 2 more with
-//    the bf16 twin. 6 and 15 FLOPs.
-//  - squares reads 4 bytes an element and adds 1 FLOP in f64, so that no sum of finite numbers overflows; a block
-//    gives one partial sum, and one block joins them in a fixed order and makes the factor. 64 bytes of shared memory.
+// A row a range says where it lies; the numbers of the step (rates, corrections) and the factor lie in device
+// memory too, so that a captured launch sees those of the step that it replays. A block takes 4096 elements
+// of one range and finds which by bisection of the rows; 256 threads, 16 bytes an instruction where a range
+// begins at a multiple of 16 bytes, two packs of a thread in flight. A factor that is not a number stands for
+// gradients that are not finite: such a step changes nothing. No shared memory in the steps.
+//  - sgd moves 20 bytes an element (gradient, value and velocity in; value and velocity out), adam 28; 2 more
+//    with the bf16 twin. 6 and 15 FLOPs.
+//  - squares reads 4 bytes an element and adds 1 FLOP in f64, so that no sum of finite numbers overflows; a
+//    block gives one partial sum, and one block joins them in a fixed order and makes the factor. 64 bytes of
+//    shared memory.
 //  - commit moves 8 bytes an element.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 #include "common/reduce.cuh"
 #include "common/vectors.cuh"
 
@@ -31,8 +32,8 @@ struct Row {
   uint32_t place;
 };
 
-// The numbers of a step, as backend/optimizer.rs of tensor-core lays them out: those that all ranges share, then
-// three a range.
+// The numbers of a step, as backend/optimizer.rs of tensor-core lays them out: those that all ranges share,
+// then three a range.
 struct Header {
   float beta1;  // SGD: momentum
   float beta2, epsilon;
@@ -71,8 +72,8 @@ __device__ __forceinline__ Share share_of_block(const Row* rows, uint32_t count)
   return share;
 }
 
-// Does `work` on the elements of a block's share, in two steps as in common/vectors.cuh; `vectors` says whether the
-// buffers allow packs.
+// Does `work` on the elements of a block's share, in two steps as in common/vectors.cuh; `vectors` says
+// whether the buffers allow packs.
 template <class Work>
 __device__ __forceinline__ void walk_share(const Share& share, bool vectors, Work& work) {
   const uint32_t packs = vectors && share.start % WIDTH == 0 ? share.len / WIDTH : 0;
@@ -234,17 +235,20 @@ __device__ __forceinline__ bool is_taken(float scale) { return scale == scale; }
 
 }  // namespace
 
-KERNEL(256) optimizer_sgd_f32(const Row* rows, const Header* numbers, const float* scale, const float* gradients,
-                              float* values, bf16* twin, float* velocities, uint32_t count) {
+KERNEL(256) optimizer_sgd_f32(const Row* rows, const Header* numbers, const float* scale,
+                              const float* gradients, float* values, bf16* twin, float* velocities,
+                              uint32_t count) {
   if (!is_taken(*scale)) return;
   const Share share = share_of_block(rows, count);
-  const bool vectors = is_aligned(gradients) && is_aligned(values) && is_aligned(twin) && is_aligned(velocities);
+  const bool vectors =
+      is_aligned(gradients) && is_aligned(values) && is_aligned(twin) && is_aligned(velocities);
   Sgd sgd{gradients, values, twin, velocities, *numbers, factors_of(numbers, share.row), *scale};
   walk_share(share, vectors, sgd);
 }
 
-KERNEL(256) optimizer_adam_f32(const Row* rows, const Header* numbers, const float* scale, const float* gradients,
-                               float* values, bf16* twin, float* means, float* squares, uint32_t count) {
+KERNEL(256) optimizer_adam_f32(const Row* rows, const Header* numbers, const float* scale,
+                               const float* gradients, float* values, bf16* twin, float* means,
+                               float* squares, uint32_t count) {
   if (!is_taken(*scale)) return;
   const Share share = share_of_block(rows, count);
   const bool vectors = is_aligned(gradients) && is_aligned(values) && is_aligned(twin) && is_aligned(means) &&
@@ -262,8 +266,8 @@ KERNEL(256) optimizer_squares_f32(const Row* rows, const float* gradients, doubl
   if (threadIdx.x == 0) partials[blockIdx.x] = sum;
 }
 
-// One block: the factor on the gradients, and their norm. The factor is 1, less where the norm is above the limit,
-// and not-a-number where the norm is not finite.
+// One block: the factor on the gradients, and their norm. The factor is 1, less where the norm is above the
+// limit, and not-a-number where the norm is not finite.
 KERNEL(256) optimizer_scale_f32(const double* partials, const float* limit, float* scale, uint32_t count) {
   __shared__ double scratch[THREADS / WARP_SIZE];
   double own = 0.0;

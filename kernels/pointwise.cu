@@ -1,13 +1,14 @@
 // Functions of one and two elements, their gradients, and casts between f32 and bf16.
 //
-// 256 threads a block, walked as common/vectors.cuh says: 16 bytes an instruction where all pointers are aligned,
-// single elements at the end and elsewhere. Arithmetic is in f32 whatever the type. No shared memory; at most
-// 2^31 - 1 elements.
+// 256 threads a block, walked as common/vectors.cuh says: 16 bytes an instruction where all pointers are
+// aligned, single elements at the end and elsewhere. Arithmetic is in f32 whatever the type. No shared
+// memory; at most 2^31 - 1 elements.
 //  - unary: moves 2 elements for each of the output; gradient: 3, and 4 if it accumulates.
 //  - binary: 3 elements if `right` is as long as `left`, about 2 if it is repeated; 1 more if it accumulates.
 //  - cast: 6 bytes an element.
-// FLOPs: one function an element, at most about 20 instructions, which is below what the memory leaves time for.
-// targets: sm_75 sm_80 sm_90a
+// FLOPs: one function an element, at most about 20 instructions, which is below what the memory leaves time
+// for.
+// targets: sm_75 sm_80
 #include "common/vectors.cuh"
 
 namespace {
@@ -16,8 +17,8 @@ namespace {
 enum Unary { RELU, EXP, LOG, SIGMOID, SQUARE, SQRT, ABS, AFFINE };
 enum Binary { ADD, SUBTRACT, MULTIPLY, DIVIDE };
 
-// Each function of one element has its value, and its slope at x times the gradient g; not-a-number goes through
-// all values. PACKS is how many packs of a thread are in flight: one where the function is long.
+// Each function of one element has its value, and its slope at x times the gradient g; not-a-number goes
+// through all values. PACKS is how many packs of a thread are in flight: one where the function is long.
 struct Relu {
   static constexpr int PACKS = 2;
   __device__ __forceinline__ float value(float x) const { return x < 0.0f ? 0.0f : x; }

@@ -1,16 +1,16 @@
-// Sums, means and maxima of a [rows, columns] matrix of f32 along its rows, along its columns, or of everything
-// (one row). Two stages: blocks take parts of what is to be joined, whose size depends on the shape alone, and a
-// warp joins the parts of each result in f64. The order is fixed: the same bits every run.
+// Sums, means and maxima of a [rows, columns] matrix of f32 along its rows, along its columns, or of
+// everything (one row). Two stages: blocks take parts of what is to be joined, whose size depends on the
+// shape alone, and a warp joins the parts of each result in f64. The order is fixed: the same bits every run.
 //
 //  - rows: a block of 256 threads takes one part of one row, in packs of 16 bytes where the rows are aligned;
 //    four packs of a thread are in flight.
 //  - short rows: a warp takes a whole row and needs no second stage.
-//  - columns: a block takes 32 columns of one part of the rows with 8 threads a column, four rows of a thread in
-//    flight; 1 KiB of shared memory.
+//  - columns: a block takes 32 columns of one part of the rows with 8 threads a column, four rows of a thread
+//    in flight; 1 KiB of shared memory.
 //  - join: a warp a result, over [parts, results].
 // Each element is read once and used for one FLOP: 4 bytes an element, and 8 bytes a partial result, of which
 // there are at most 1024 a result.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75
 #include "common/reduce.cuh"
 #include "common/vectors.cuh"
 
@@ -120,8 +120,8 @@ __device__ __forceinline__ double larger(double a, double b) { return a >= b || 
 
 }  // namespace
 
-// A block a part of a row, of `rows * parts` blocks: [parts, rows] partial results, or the results themselves if
-// there is one part.
+// A block a part of a row, of `rows * parts` blocks: [parts, rows] partial results, or the results themselves
+// if there is one part.
 KERNEL(256) reduce_rows_f32(const float* input, float* output, Matrix matrix) {
   __shared__ float scratch[WARPS];
   const float joined = matrix.reduction == MAXIMUM ? part_of_row<Max>(input, matrix, scratch)
@@ -144,8 +144,8 @@ KERNEL(256) reduce_short_rows_f32(const float* input, float* output, Matrix matr
   if (lane == 0) output[row] = finished(matrix.reduction, joined, matrix.columns);
 }
 
-// Blocks along x take 32 columns each, along y parts of the rows: [parts, columns] partial results, or the results
-// themselves if there is one part.
+// Blocks along x take 32 columns each, along y parts of the rows: [parts, columns] partial results, or the
+// results themselves if there is one part.
 KERNEL(256) reduce_columns_f32(const float* input, float* output, Matrix matrix) {
   __shared__ float scratch[WARPS][WARP_SIZE];
   const uint32_t column = blockIdx.x * WARP_SIZE + threadIdx.x % WARP_SIZE, part = blockIdx.y;

@@ -1,5 +1,5 @@
-// Flat arrays, walked by all threads of a grid: values as floats whatever their type is in memory, 16 bytes to an
-// instruction, and the loads of several packs in flight before the first is used.
+// Flat arrays, walked by all threads of a grid: values as floats whatever their type is in memory, 16 bytes
+// to an instruction, and the loads of several packs in flight before the first is used.
 //
 // What is done to the values is the kernels' business; matrices are walked by rows.cuh.
 #pragma once
@@ -57,11 +57,11 @@ __device__ __forceinline__ void store_values(T* to, const float (&from)[N]) {
   for (int first = 0; first < N; first += STEP) store_rounded<STEP>(to + first, from + first);
 }
 
-// Does `work` on the elements 0 .. len, in packs of WIDTH where `vectors` allows it and one by one elsewhere. Work
-// is in two steps, for N elements from `first` on, so that the loads of UNROLL packs come before the first use:
-// `work.load(first, Share<N>&)` and `work.finish(first, const Share<N>&)`. With two packs and 2048 threads there
-// are 64 KiB of each input in flight on a multiprocessor, several times what its memory takes to answer at full
-// speed; long functions need no more than one.
+// Does `work` on the elements 0 .. len, in packs of WIDTH where `vectors` allows it and one by one elsewhere.
+// Work is in two steps, for N elements from `first` on, so that the loads of UNROLL packs come before the
+// first use: `work.load(first, Share<N>&)` and `work.finish(first, const Share<N>&)`. With two packs and 2048
+// threads there are 64 KiB of each input in flight on a multiprocessor, several times what its memory takes
+// to answer at full speed; long functions need no more than one.
 template <int WIDTH, int UNROLL, class Work>
 __device__ __forceinline__ void walk_vectors(uint32_t len, bool vectors, const Work& work) {
   const uint32_t thread = blockIdx.x * VECTOR_THREADS + threadIdx.x;

@@ -25,7 +25,8 @@ pub const SIZES: &[[usize; 2]] = &[
 const REDUCTIONS: [Reduction; 3] = [Reduction::Sum, Reduction::Mean, Reduction::Maximum];
 const AXES: [Axis; 3] = [Axis::Rows, Axis::Columns, Axis::All];
 
-/// All sizes, reductions and axes, without and with not-a-number; some begin in the middle of a buffer.
+/// All sizes, reductions and axes, without and with not-a-number; some begin in the middle of a
+/// buffer.
 pub fn cases() -> Vec<Box<dyn Case>> {
     let mut cases: Vec<Box<dyn Case>> = Vec::new();
     for &size in SIZES {

@@ -1,5 +1,5 @@
-//! The committed PTX was made from the kernels as they are now. Needs no compiler: each PTX says the sha256 of
-//! its source and of every header, which is compared with the files in `kernels/`.
+//! The committed PTX was made from the kernels as they are now. Needs no compiler: each PTX says
+//! the sha256 of its source and of every header, which is compared with the files in `kernels/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Usage {
     /// Its name.
     pub kernel: String,
+    /// The chip, as the assembler calls it.
+    pub chip: String,
     /// Registers a thread.
     pub registers: u32,
     /// Bytes that a thread moves to and from memory because its registers do not suffice.
@@ -32,11 +34,11 @@ pub fn assemble(assembler: &Path, ptx: &Path, chip: &str) -> Result<Vec<Usage>> 
     if !output.status.success() {
         bail!("{} refuses it for {chip}:\n{}", assembler.display(), said.trim());
     }
-    usages(&said).with_context(|| format!("reading what {} says", assembler.display()))
+    usages(&said, chip).with_context(|| format!("reading what {} says", assembler.display()))
 }
 
-/// Reads the assembler's report.
-fn usages(report: &str) -> Result<Vec<Usage>> {
+/// Reads the assembler's report on what it made for `chip`.
+fn usages(report: &str, chip: &str) -> Result<Vec<Usage>> {
     let mut usages = Vec::new();
     let mut kernel = None;
     let mut spills = 0;
@@ -48,7 +50,8 @@ fn usages(report: &str) -> Result<Vec<Usage>> {
             spills = numbers.map(first_number).sum::<Result<u32>>()?;
         } else if let Some((_, rest)) = line.split_once("Used ") {
             let kernel = kernel.take().context("registers without a kernel")?.to_string();
-            usages.push(Usage { kernel, registers: first_number(rest)?, spills });
+            let (chip, registers) = (chip.to_string(), first_number(rest)?);
+            usages.push(Usage { kernel, chip, registers, spills });
             spills = 0;
         }
     }
@@ -77,11 +80,15 @@ mod tests {
             ptxas info    : Used 9 registers, used 1 barriers, 380 bytes cmem[0]\n";
         let usage = |kernel: &str, registers, spills| Usage {
             kernel: kernel.to_string(),
+            chip: "sm_80".to_string(),
             registers,
             spills,
         };
-        assert_eq!(usages(report).unwrap(), [usage("a_f32", 30, 20), usage("b_f32", 9, 0)]);
-        assert!(usages("ptxas info : Used 9 registers").is_err());
-        assert!(usages("Compiling entry function 'a' for\nUsed many registers").is_err());
+        assert_eq!(
+            usages(report, "sm_80").unwrap(),
+            [usage("a_f32", 30, 20), usage("b_f32", 9, 0)]
+        );
+        assert!(usages("ptxas info : Used 9 registers", "sm_80").is_err());
+        assert!(usages("Compiling entry function 'a' for\nUsed many registers", "sm_80").is_err());
     }
 }

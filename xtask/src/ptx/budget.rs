@@ -27,25 +27,23 @@ impl Budget {
             return Ok(Budget::default());
         }
         let text = fs::read_to_string(&path).with_context(|| format!("reading {FILE}"))?;
-        serde_json::from_str(&text).map(Budget).with_context(|| format!("reading {FILE}"))
+        serde_json::from_str(&text).map(Budget).with_context(|| format!("reading {FILE}; {REMEDY}"))
     }
 
     /// The file's text, a line a kernel.
     pub fn to_text(&self) -> String {
-        let lines = self.0.iter().map(|(kernel, targets)| {
-            let pairs: Vec<String> = targets
-                .iter()
-                .map(|(chip, registers)| format!("\"{chip}\": {registers}"))
-                .collect();
+        let lines = self.0.iter().map(|(kernel, chips)| {
+            let pairs: Vec<String> =
+                chips.iter().map(|(chip, registers)| format!("\"{chip}\": {registers}")).collect();
             format!("  \"{kernel}\": {{ {} }}", pairs.join(", "))
         });
         format!("{{\n{}\n}}\n", lines.collect::<Vec<_>>().join(",\n"))
     }
 
     /// Notes what a kernel uses; the larger number where two assemblers differ.
-    pub fn note(&mut self, target: &str, usage: &Usage) {
-        let targets = self.0.entry(usage.kernel.clone()).or_default();
-        let registers = targets.entry(target.to_string()).or_default();
+    pub fn note(&mut self, usage: &Usage) {
+        let chips = self.0.entry(usage.kernel.clone()).or_default();
+        let registers = chips.entry(usage.chip.clone()).or_default();
         *registers = usage.registers.max(*registers);
     }
 
@@ -53,25 +51,25 @@ impl Budget {
     /// chosen ones are not in `used` and are left alone unless `whole`.
     pub fn complaints(&self, used: &Budget, whole: bool) -> Vec<String> {
         let mut complaints = Vec::new();
-        for (kernel, targets) in &used.0 {
-            for (target, registers) in targets {
-                match self.of(kernel, target) {
+        for (kernel, chips) in &used.0 {
+            for (chip, registers) in chips {
+                match self.of(kernel, chip) {
                     Some(allowed) if registers <= allowed => {}
                     Some(allowed) => complaints.push(format!(
-                        "{kernel} uses {registers} registers on {target}, its budget is {allowed}; {REMEDY}"
+                        "{kernel} uses {registers} registers on {chip}, its budget is {allowed}; {REMEDY}"
                     )),
                     None => complaints.push(format!(
-                        "{kernel} uses {registers} registers on {target} and has no budget; {REMEDY}"
+                        "{kernel} uses {registers} registers on {chip} and has no budget; {REMEDY}"
                     )),
                 }
             }
         }
         let known =
-            self.0.iter().flat_map(|(kernel, targets)| targets.keys().map(move |t| (kernel, t)));
-        for (kernel, target) in
-            known.filter(|(kernel, target)| whole && used.of(kernel, target).is_none())
+            self.0.iter().flat_map(|(kernel, chips)| chips.keys().map(move |chip| (kernel, chip)));
+        for (kernel, chip) in
+            known.filter(|(kernel, chip)| whole && used.of(kernel, chip).is_none())
         {
-            complaints.push(format!("{FILE} has {kernel} on {target}, which is gone; {REMEDY}"));
+            complaints.push(format!("{FILE} has {kernel} on {chip}, which is gone; {REMEDY}"));
         }
         complaints
     }
@@ -81,8 +79,8 @@ impl Budget {
         self.0.extend(used.0);
     }
 
-    fn of(&self, kernel: &str, target: &str) -> Option<&u32> {
-        self.0.get(kernel)?.get(target)
+    fn of(&self, kernel: &str, chip: &str) -> Option<&u32> {
+        self.0.get(kernel)?.get(chip)
     }
 }
 
@@ -92,9 +90,9 @@ mod tests {
 
     fn budget(rows: &[(&str, &str, u32)]) -> Budget {
         let mut budget = Budget::default();
-        for (kernel, target, registers) in rows {
-            let usage = Usage { kernel: kernel.to_string(), registers: *registers, spills: 0 };
-            budget.note(target, &usage);
+        for (kernel, chip, registers) in rows {
+            let (kernel, chip) = (kernel.to_string(), chip.to_string());
+            budget.note(&Usage { kernel, chip, registers: *registers, spills: 0 });
         }
         budget
     }

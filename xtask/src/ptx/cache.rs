@@ -12,14 +12,14 @@ use super::committed::write_at_once;
 use super::source::{Source, sha256};
 
 /// Raised with every change to how PTX is made, so that what was made otherwise is not found.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A PTX that assembles without spills.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The text to be committed.
     pub text: String,
-    /// What its kernels use on its target.
+    /// What its kernels use on the chips of the budget.
     pub usages: Vec<Usage>,
 }
 
@@ -35,7 +35,8 @@ impl Cache {
     }
 
     fn file(&self, source: &Source, target: &str, tools: &str) -> PathBuf {
-        let made_from = format!("{FORMAT} {target} {tools} {:?}", source.digests);
+        let made_from =
+            format!("{FORMAT} {target} {:?} {tools} {:?}", source.targets, source.digests);
         self.folder.join(format!("{}.json", sha256(made_from.as_bytes())))
     }
 
@@ -65,7 +66,8 @@ mod tests {
             targets: vec!["sm_80"],
             digests: [("kernels/norm.cu".to_string(), "ab".to_string())].into(),
         };
-        let usages = vec![Usage { kernel: "norm_f32".to_string(), registers: 9, spills: 0 }];
+        let (kernel, chip) = ("norm_f32".to_string(), "sm_80".to_string());
+        let usages = vec![Usage { kernel, chip, registers: 9, spills: 0 }];
         let entry = Entry { text: "ret;".to_string(), usages };
         assert_eq!(cache.get(&source, "sm_80", "12.4"), None);
         cache.put(&source, "sm_80", "12.4", &entry).unwrap();

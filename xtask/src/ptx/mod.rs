@@ -1,8 +1,9 @@
 //! `cargo xtask ptx`: compiles the kernels to the PTX that tensor-core embeds, and proves that it assembles.
 //!
 //! Here is the order of the steps; the sources and their headers are [`source`]'s, the tools [`wheels`]', the
-//! compiler [`nvrtc`]'s, the text that is committed [`text`]'s, the assembler [`assemble`]'s, the registers
-//! [`budget`]'s, the files [`committed`]'s, and what need not be built again [`cache`]'s.
+//! compiler [`nvrtc`]'s, the text that is committed [`text`]'s, which chips it serves [`chips`]', the assembler
+//! [`assemble`]'s, the registers [`budget`]'s, the files [`committed`]'s, and what need not be built again
+//! [`cache`]'s.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use wheels::Tools;
 mod assemble;
 mod budget;
 mod cache;
+mod chips;
 mod committed;
 mod nvrtc;
 pub mod source;
@@ -49,15 +51,6 @@ pub struct Arguments {
     stems: Vec<String>,
 }
 
-/// Chips that a target's PTX must assemble for beyond its own, with the new assembler: it is what the driver
-/// does there.
-fn later_chips(target: &str) -> &'static [&'static str] {
-    match target {
-        "sm_80" => &["sm_86", "sm_89", "sm_100", "sm_120"],
-        _ => &[],
-    }
-}
-
 /// One source on one target.
 struct Unit<'a> {
     source: &'a Source,
@@ -78,7 +71,6 @@ struct Workshop {
 /// A unit that was built.
 struct Built {
     path: String,
-    target: &'static str,
     entry: Entry,
 }
 
@@ -187,11 +179,11 @@ impl Workshop {
                 entry
             }
         };
-        Ok(Built { path: committed::path(&source.stem, target), target, entry })
+        Ok(Built { path: committed::path(&source.stem, target), entry })
     }
 
-    /// Compiles, and assembles for the target and for chips that came later.
-    fn make(&self, source: &Source, target: &str) -> Result<Entry> {
+    /// Compiles, and assembles for the chips that the PTX serves.
+    fn make(&self, source: &Source, target: &'static str) -> Result<Entry> {
         let options = [
             "--std=c++17".to_string(),
             // What follows a `return` inside `if constexpr` is not reachable, and is meant not to be.
@@ -205,23 +197,24 @@ impl Workshop {
         let ptx = self.scratch.path().join(format!("{}.{target}.ptx", source.stem));
         fs::write(&ptx, &text).context("writing a temporary file")?;
         let mut usages = Vec::new();
-        for assembler in [&self.tools.old_assembler, &self.tools.new_assembler] {
-            let found = assemble::assemble(assembler, &ptx, target)?;
-            refuse_spills(&found, target)?;
-            usages.extend(found);
-        }
-        for chip in later_chips(target) {
-            refuse_spills(&assemble::assemble(&self.tools.new_assembler, &ptx, chip)?, chip)?;
+        for chip in chips::served(target, &source.targets) {
+            let (old, new) = (&self.tools.old_assembler, &self.tools.new_assembler);
+            let assemblers = if chip.is_budgeted { vec![old, new] } else { vec![new] };
+            for assembler in assemblers {
+                let found = assemble::assemble(assembler, &ptx, chip.name)?;
+                refuse_spills(&found)?;
+                usages.extend(found.into_iter().filter(|_| chip.is_budgeted));
+            }
         }
         Ok(Entry { text, usages })
     }
 }
 
-fn refuse_spills(usages: &[Usage], chip: &str) -> Result<()> {
+fn refuse_spills(usages: &[Usage]) -> Result<()> {
     let spilling: Vec<String> = usages
         .iter()
         .filter(|usage| usage.spills > 0)
-        .map(|usage| format!("{} spills {} bytes on {chip}", usage.kernel, usage.spills))
+        .map(|usage| format!("{} spills {} bytes on {}", usage.kernel, usage.spills, usage.chip))
         .collect();
     if !spilling.is_empty() {
         bail!("{}; use fewer registers", spilling.join(", "));
@@ -233,7 +226,7 @@ fn refuse_spills(usages: &[Usage], chip: &str) -> Result<()> {
 fn registers(built: &[Built]) -> Budget {
     let mut used = Budget::default();
     for unit in built {
-        unit.entry.usages.iter().for_each(|usage| used.note(unit.target, usage));
+        unit.entry.usages.iter().for_each(|usage| used.note(usage));
     }
     used
 }
@@ -266,9 +259,11 @@ mod tests {
 
     #[test]
     fn a_spill_is_refused_by_name() {
-        let usage = |spills| Usage { kernel: "norm_apply_f32".into(), registers: 255, spills };
-        assert!(refuse_spills(&[usage(0)], "sm_80").is_ok());
-        let message = refuse_spills(&[usage(0), usage(8)], "sm_80").unwrap_err().to_string();
+        let (kernel, chip) = ("norm_apply_f32".to_string(), "sm_80".to_string());
+        let usage =
+            |spills| Usage { kernel: kernel.clone(), chip: chip.clone(), registers: 255, spills };
+        assert!(refuse_spills(&[usage(0)]).is_ok());
+        let message = refuse_spills(&[usage(0), usage(8)]).unwrap_err().to_string();
         assert!(message.contains("norm_apply_f32 spills 8 bytes on sm_80"), "{message}");
     }
 }

@@ -129,7 +129,8 @@ impl Cuda {
         })
     }
 
-    /// Has `reduce` write the results, or their parts, which are joined then. `count` elements go into a result.
+    /// Has `reduce` write the results, or their parts, which are joined then. `count` elements go
+    /// into a result.
     fn in_parts(
         &self,
         reduction: Reduction,

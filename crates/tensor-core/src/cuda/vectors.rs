@@ -6,8 +6,8 @@ pub const THREADS: usize = 256;
 /// Packs that a thread takes where there are many.
 const PACKS: usize = 2;
 
-/// Blocks that a chip can hold at once, more or less: with fewer packs than these have threads, a thread takes
-/// only one.
+/// Blocks that a chip can hold at once, more or less: with fewer packs than these have threads, a
+/// thread takes only one.
 const RESIDENT_BLOCKS: usize = 1024;
 
 /// Blocks for `len` elements in packs of `width`.

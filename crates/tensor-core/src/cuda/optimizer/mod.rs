@@ -1,5 +1,5 @@
-//! Optimiser steps over all ranges in one launch: `kernels/optimizer.cu`. Where the ranges lie is told by a [`table`] in
-//! device memory.
+//! Optimiser steps over all ranges in one launch: `kernels/optimizer.cu`. Where the ranges lie is
+//! told by a [`table`] in device memory.
 
 mod table;
 

@@ -1,5 +1,5 @@
-//! The table that the optimiser's kernels find a block's range in: four words a range, in the order of the kernels'
-//! `Row`.
+//! The table that the optimiser's kernels find a block's range in: four words a range, in the order
+//! of the kernels' `Row`.
 
 use std::ops::Range;
 
