@@ -2,7 +2,9 @@
 //!
 //! Decoded bytes come from `data`; here they are sampled into one tensor a batch.
 
-use tensor_core::{Device, Tensor, ops::augment};
+use tensor_core::ops::augment::augment;
+use tensor_core::transfer::{InputPart, InputSlots};
+use tensor_core::{Device, Tensor};
 
 use crate::Result;
 use crate::data::{Batch, Loader};
@@ -18,14 +20,42 @@ pub(crate) type Batches<'a> = Box<dyn ExactSizeIterator<Item = Result<Input>> + 
 
 /// A loader's batches, sampled into tensors as they are asked for.
 pub(crate) fn to_device(device: &Device, loader: Loader) -> Batches<'_> {
-    Box::new(loader.map(|batch| {
+    let mut sampler = Sampler { device, slots: None };
+    Box::new(loader.map(move |batch| {
         let batch = batch?;
-        Ok(Input { tensor: sample(device, &batch)?, labels: batch.labels })
+        Ok(Input { tensor: sampler.sample(&batch)?, labels: batch.labels })
     }))
 }
 
-/// The decoded bytes of a batch as a normalised `[n, h, w, 3]` tensor.
-fn sample(device: &Device, batch: &Batch) -> Result<Tensor> {
-    let bytes = Tensor::from_slice(device, [batch.pixels.len()], &batch.pixels)?;
-    Ok(augment::augment(&batch.shape, &batch.pictures, &bytes)?)
+/// Brings decoded bytes to the device, beside its other work if its memory is its own.
+struct Sampler<'a> {
+    device: &'a Device,
+    slots: Option<InputSlots>,
+}
+
+impl Sampler<'_> {
+    /// The decoded bytes of a batch as a normalised `[n, h, w, 3]` tensor.
+    fn sample(&mut self, batch: &Batch) -> Result<Tensor> {
+        let Batch { pixels, shape, pictures, .. } = batch;
+        if self.device.memory().memory().is_host() {
+            let bytes = Tensor::from_slice(self.device, [pixels.len()], pixels)?;
+            return Ok(augment(shape, pictures, &bytes)?);
+        }
+        let slots = self.slots(pixels.len())?;
+        let input = slots.fill(&[InputPart::new([pixels.len()], pixels)?])?;
+        let sampled = augment(shape, pictures, &input.tensors[0])?;
+        slots.release(input)?;
+        Ok(sampled)
+    }
+
+    /// Slots with room for so many bytes. Batches differ by a few per cent, so new ones get a quarter
+    /// more than they need now.
+    fn slots(&mut self, bytes: usize) -> Result<&mut InputSlots> {
+        let roomy = self.slots.take().filter(|slots| slots.capacity() >= bytes);
+        let slots = match roomy {
+            Some(slots) => slots,
+            None => InputSlots::new(self.device, bytes + bytes / 4)?,
+        };
+        Ok(self.slots.insert(slots))
+    }
 }

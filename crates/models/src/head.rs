@@ -124,9 +124,7 @@ impl Head {
             }
             let (mode, store) = (pass.norm_mode(layer.norm.statistics), pass.store());
             x = functions::batch_norm(&mut pass.tape, store, &layer.norm, mode, &x)?;
-            if let Some(mask) = pass.dropout_mask(index as u64, layer.dropout) {
-                x = functions::dropout(&mut pass.tape, mask, &x)?;
-            }
+            x = pass.dropout(index as u64, layer.dropout, x)?;
             x = layer.linear.forward(pass, &x)?;
         }
         Ok(x)

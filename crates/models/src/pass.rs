@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use autograd::functions::NormMode;
-use autograd::{ParameterStore, StatisticsId, Tape, Var};
-use tensor_core::Shape;
+use autograd::functions::{NormMode, dropout_at};
+use autograd::{ParameterStore, Result, StatisticsId, Tape, Var};
 use tensor_core::backend::dropout::DropoutMask;
 use tensor_core::random::Philox;
+use tensor_core::{Shape, Tensor};
 
 /// Which mean and variance each batch norm uses, and whether dropout acts.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,7 @@ pub struct Pass<'a> {
     pub tape: Tape,
     store: &'a ParameterStore,
     mode: PassMode,
+    step: Option<Tensor>,
     watched: HashMap<String, Option<Var>>,
     trace: Option<Vec<TraceRow>>,
 }
@@ -61,12 +62,19 @@ pub struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// A pass that records what training needs.
     pub fn new(store: &'a ParameterStore, mode: PassMode) -> Pass<'a> {
-        Pass { tape: Tape::new(), store, mode, watched: HashMap::new(), trace: None }
+        let (tape, watched) = (Tape::new(), HashMap::new());
+        Pass { tape, store, mode, step: None, watched, trace: None }
     }
 
     /// A pass that records nothing: prediction.
     pub fn predict(store: &'a ParameterStore) -> Pass<'a> {
         Pass { tape: Tape::silent(), ..Pass::new(store, PassMode::evaluate()) }
+    }
+
+    /// Draws dropout from a step that lies on the device (`[2]` words of type `I32`, the lower first)
+    /// instead of the mode's, for passes that are recorded and run again.
+    pub fn at_step(self, step: &Tensor) -> Pass<'a> {
+        Pass { step: Some(step.clone()), ..self }
     }
 
     /// Keeps the activation of this tap, such as `layer4.1`.
@@ -95,11 +103,17 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The mask of dropout layer `layer`, or none when dropout does not act.
-    pub fn dropout_mask(&self, layer: u64, probability: f32) -> Option<DropoutMask> {
-        let (seed, step) = self.mode.dropout?;
+    /// What dropout layer `layer` makes of `input`: the input itself when dropout does not act.
+    ///
+    /// # Errors
+    /// If the probability is not in `[0, 1)`; out of memory.
+    pub fn dropout(&mut self, layer: u64, probability: f32, input: Var) -> Result<Var> {
+        let Some((seed, step)) = self.mode.dropout.filter(|_| probability > 0.0) else {
+            return Ok(input);
+        };
         let key = Philox::new(seed).derive(layer).key();
-        (probability > 0.0).then_some(DropoutMask { key, step, probability })
+        let mask = DropoutMask { key, step, probability };
+        dropout_at(&mut self.tape, mask, self.step.as_ref(), &input)
     }
 
     /// Called by a layer with its output, under its name.
@@ -129,5 +143,5 @@ pub trait Layer {
     ///
     /// # Errors
     /// If the input's shape does not fit; out of memory.
-    fn forward(&self, pass: &mut Pass, input: Var) -> autograd::Result<Var>;
+    fn forward(&self, pass: &mut Pass, input: Var) -> Result<Var>;
 }

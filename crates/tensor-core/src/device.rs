@@ -189,6 +189,12 @@ impl Device {
         self.memory().memory().event()?.wait()
     }
 
+    /// Whether [`capture`](Self::capture) works now: not on a device that runs work while it is given, as
+    /// the CPU does, nor while ops are profiled.
+    pub fn can_capture(&self) -> bool {
+        self.backend().can_capture() && !self.shared.profiler.is_on()
+    }
+
     /// Records the work that `record` gives to this device, to be replayed at the price of one launch.
     ///
     /// Nothing runs while it is recorded, so nothing may wait for results meanwhile, and tensors made in

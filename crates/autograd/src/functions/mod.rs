@@ -14,7 +14,7 @@ mod reduce;
 
 pub use conv::conv;
 pub use conv_norm::{ConvNorm, conv_norm};
-pub use dropout::dropout;
+pub use dropout::{dropout, dropout_at};
 pub use loss::loss;
 pub use matmul::linear;
 pub use norm::{Norm, NormMode, batch_norm};

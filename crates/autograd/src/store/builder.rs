@@ -110,6 +110,7 @@ impl StoreBuilder {
             written: vec![false; count],
             trainable: vec![true; self.group + 1],
             versions: vec![0; count],
+            edits: 0,
             pending: Vec::new(),
             prepared: PreparedWeights::default(),
             parameters: self.parameters,

@@ -66,6 +66,7 @@ pub struct ParameterStore {
     written: Vec<bool>,
     trainable: Vec<bool>,
     versions: Vec<u64>,
+    edits: u64,
     pending: Vec<(StatisticsId, Running)>,
     prepared: PreparedWeights,
 }
@@ -124,6 +125,7 @@ impl ParameterStore {
             return Err(Error::Groups { given, groups });
         }
         self.trainable.copy_from_slice(trainable);
+        self.edits += 1;
         self.clear_gradients();
         Ok(())
     }
@@ -165,6 +167,7 @@ impl ParameterStore {
     pub(crate) fn overwrite(&mut self, id: ParameterId, values: &Tensor) -> Result<()> {
         self.values.copy_range_from(self.parameters[id.0].range.start, values)?;
         self.versions[id.0] += 1;
+        self.edits += 1;
         self.write_twin(id)
     }
 
@@ -192,6 +195,7 @@ impl ParameterStore {
             }
         }
         let StatisticsEntry { offset, .. } = self.statistics[id.0];
+        self.edits += 1;
         for (place, values) in [(offset, mean), (offset + channels, var)] {
             let values = Tensor::from_f32(&self.device, [channels], values)?;
             self.running.copy_range_from(place, &values)?;
@@ -247,6 +251,20 @@ impl ParameterStore {
     pub(crate) fn written(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
         let all = self.parameters.iter().enumerate();
         all.filter(|(index, _)| self.written[*index]).map(|(index, p)| (ParameterId(index), p))
+    }
+
+    /// How often anything but training steps has changed parameters, statistics or what trains: recorded
+    /// steps are good for as long as this stays as it was.
+    pub fn edits(&self) -> u64 {
+        self.edits
+    }
+
+    /// Forgets what was prepared of the parameters that train: before a step is recorded, which has to
+    /// prepare them itself, and after each time that a recorded step has written them.
+    pub fn forget_prepared(&mut self) {
+        for (version, parameter) in self.versions.iter_mut().zip(&self.parameters) {
+            *version += u64::from(self.trainable[parameter.group]);
+        }
     }
 
     /// The flat buffers for an optimiser's step.

@@ -28,6 +28,7 @@ impl ParameterStore {
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
         self.values.copy_from(&snapshot.values)?;
         self.running.copy_from(&snapshot.running)?;
+        self.edits += 1;
         self.write_whole_twin()?;
         self.versions.iter_mut().for_each(|version| *version += 1);
         self.clear_gradients();

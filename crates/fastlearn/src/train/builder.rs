@@ -7,16 +7,16 @@ use models::exchange::{Part, import};
 use models::head::HeadOptions;
 use models::weights::{DownloadObserver, Silent};
 use models::{Architecture, Classifier, StateDict, WeightsRequest};
-use tensor_core::Device;
+use tensor_core::{CudaOptions, Device, Precision};
 
 use super::event::Listener;
 use super::history::History;
 use super::learner::Learner;
 use super::optimizer_kind::OptimizerKind;
 use super::state::TrainState;
-use crate::Result;
 use crate::data::ImageData;
 use crate::schedule::Rates;
+use crate::{Error, Result};
 
 /// Where a learner's first weights come from.
 enum FirstWeights {
@@ -30,6 +30,7 @@ pub struct LearnerBuilder {
     architecture: Architecture,
     data: ImageData,
     device: Option<Device>,
+    precision: Option<Precision>,
     weights: FirstWeights,
     head: HeadOptions,
     seed: u64,
@@ -60,6 +61,7 @@ impl LearnerBuilder {
             architecture,
             data,
             device: None,
+            precision: None,
             head: HeadOptions::default(),
             seed: 42,
             optimizer: OptimizerKind::default(),
@@ -71,6 +73,13 @@ impl LearnerBuilder {
     /// The device to train on; [`Device::best`] if none is given.
     pub fn device(self, device: &Device) -> LearnerBuilder {
         LearnerBuilder { device: Some(device.clone()), ..self }
+    }
+
+    /// What activations and their gradients are kept in; weights and what the optimiser keeps are f32
+    /// always. Where no device is given, the best one is opened with it: bf16 where there is a GPU that
+    /// has it and f32 elsewhere, if nothing is said.
+    pub fn precision(self, precision: Precision) -> LearnerBuilder {
+        LearnerBuilder { precision: Some(precision), ..self }
     }
 
     /// A file of weights, or a name in the cache folder, instead of the published weights.
@@ -142,10 +151,7 @@ impl LearnerBuilder {
                 Some((state, found.path.display().to_string()))
             }
         };
-        let device = match self.device {
-            Some(device) => device,
-            None => Device::best()?,
-        };
+        let device = open(self.device, self.precision)?;
         let classes = self.data.classes().len();
         let (classifier, mut store) =
             Classifier::new(&self.architecture, classes, &self.head, self.seed, &device)?;
@@ -184,5 +190,22 @@ impl LearnerBuilder {
             learner.freeze()?;
         }
         Ok(learner)
+    }
+}
+
+/// The device that was given, or the best one, if it computes in the precision asked for.
+fn open(device: Option<Device>, precision: Option<Precision>) -> Result<Device> {
+    let device = match (device, precision) {
+        (Some(device), _) => device,
+        (None, Some(precision)) => Device::best_with(CudaOptions::new().precision(precision))?,
+        (None, None) => Device::best()?,
+    };
+    match precision {
+        Some(precision) if device.activation() != precision.dtype() => Err(Error::setting(
+            "the precision",
+            format!("{} on {}", precision.dtype(), device.description()),
+            "this device has another: open a GPU with it (Device::cuda_with), or leave it out",
+        )),
+        _ => Ok(device),
     }
 }

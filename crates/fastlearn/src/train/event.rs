@@ -24,7 +24,8 @@ pub enum Event<'a> {
         /// Pictures in it.
         pictures: usize,
     },
-    /// A step was taken.
+    /// A step was taken and its loss is there. On a device that computes while the host goes on, that is
+    /// a fixed two batches late, or at the end of the epoch.
     BatchEnds {
         /// Batch of the epoch, from 0.
         batch: usize,

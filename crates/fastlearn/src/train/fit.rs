@@ -2,14 +2,13 @@
 
 use std::time::Instant;
 
-use autograd::functions;
-use autograd::optimizer::{Decay, GroupSettings, Outcome, StepSettings};
-use models::{Pass, PassMode};
-use tensor_core::ops::loss::{Loss, Target};
+use autograd::optimizer::{Decay, GroupSettings, StepSettings};
+use models::Pass;
 
 use super::event::{Control, Event, Listeners, tell};
 use super::history::{BatchRecord, EpochRow};
 use super::state::TrainState;
+use super::stepper::{Begun, Stepper};
 use super::task::Task;
 use crate::input::Input;
 use crate::metrics::SmoothedLoss;
@@ -51,6 +50,13 @@ impl FitPlan {
     }
 }
 
+/// What a fit carries from batch to batch besides the state.
+#[derive(Default)]
+struct Run {
+    stepper: Stepper,
+    smoothed: SmoothedLoss,
+}
+
 /// Trains for all epochs of the plan; every epoch ends with validation and a row.
 ///
 /// If the loss stops being a number, the weights of the last finished cycle (of the beginning, in
@@ -64,14 +70,15 @@ pub(crate) fn fit(
     let batches = task.train_batches(state.epochs_begun)?.len();
     let (epochs, label) = (plan.schedule.epochs(), plan.schedule.label());
     let _ = tell(listeners, Event::FitBegins { epochs, batches, schedule: &label }, state)?;
-    let mut smoothed = SmoothedLoss::default();
+    let mut run = Run::default();
     let mut kept = state.store.snapshot()?;
     for epoch in 0..epochs {
         state.epoch = epoch;
         let start = Instant::now();
-        let trained = train_epoch(task, state, plan, batches, &mut smoothed, listeners);
-        let validated = trained
-            .and_then(|control| Ok((control, validated_row(task, state, plan, &smoothed, start)?)));
+        let trained = train_epoch(task, state, plan, batches, &mut run, listeners);
+        let validated = trained.and_then(|control| {
+            Ok((control, validated_row(task, state, plan, &run.smoothed, start)?))
+        });
         let (control, row) = match validated {
             Err(error @ Error::Diverged { .. }) => {
                 state.store.restore(&kept)?;
@@ -97,7 +104,21 @@ fn train_epoch(
     state: &mut TrainState,
     plan: &FitPlan,
     batches: usize,
-    smoothed: &mut SmoothedLoss,
+    run: &mut Run,
+    listeners: &mut Listeners,
+) -> Result<Control> {
+    let control = train_batches(task, state, plan, batches, run, listeners)?;
+    let last = run.stepper.drain()?;
+    let answer = batches_end(state, &mut run.smoothed, last, listeners)?;
+    Ok(if answer == Control::Stop { answer } else { control })
+}
+
+fn train_batches(
+    task: &impl Task,
+    state: &mut TrainState,
+    plan: &FitPlan,
+    batches: usize,
+    run: &mut Run,
     listeners: &mut Listeners,
 ) -> Result<Control> {
     let mut inputs = task.train_batches(state.epochs_begun)?;
@@ -116,59 +137,36 @@ fn train_epoch(
         let settings = plan.schedule.at(state.epoch * batches + batch, batches);
         let step = plan.step_settings(settings);
         let rate = step.groups.last().map_or(0.0, |group| group.rate);
-        let loss = train_step(task, state, input, &step, plan.freeze_norms)?;
-        if !loss.is_finite() {
-            return Err(Error::Diverged { epoch: state.epoch, batch, rate });
-        }
-        let average = smoothed.push(f64::from(loss)) as f32;
-        state.history.batches.push(BatchRecord { loss, rate, momentum: settings.momentum });
-        let event = Event::BatchEnds { batch, pictures, loss, smoothed: average, rate, waited };
-        if tell(listeners, event, state)? == Control::Stop {
+        let begun = Begun { batch, pictures, rate, momentum: settings.momentum, waited };
+        let ended = run.stepper.step(task, state, input, &step, plan.freeze_norms, begun)?;
+        if batches_end(state, &mut run.smoothed, ended, listeners)? == Control::Stop {
             return Ok(Control::Stop);
         }
     }
     Ok(Control::Continue)
 }
 
-/// Forward, loss, backward, step. Returns the batch's mean loss; a step whose loss or gradients are
-/// not finite is not taken, and its loss is not finite.
-pub(crate) fn train_step(
-    task: &impl Task,
+/// Records batches whose losses are there and tells of them.
+fn batches_end(
     state: &mut TrainState,
-    input: Input,
-    settings: &StepSettings,
-    freeze_norms: bool,
-) -> Result<f32> {
-    let mode = pass_mode(state, freeze_norms);
-    state.steps += 1;
-    // A step that failed halfway left gradients that this one must not add to.
-    state.store.clear_gradients();
-    let device = state.store.device().clone();
-    let mut pass = Pass::new(&state.store, mode);
-    let logits = task.logits(&mut pass, input.tensor)?;
-    let target = Target::classes(&device, &input.labels, logits.shape().channels())?;
-    let mut tape = pass.tape;
-    let losses = functions::loss(&mut tape, Loss::CrossEntropy, &logits, &target)?;
-    drop(logits);
-    let loss = functions::mean(&mut tape, &losses)?;
-    let value = loss.value().item()?;
-    if !value.is_finite() {
-        return Ok(value);
+    smoothed: &mut SmoothedLoss,
+    ended: Vec<(Begun, f32)>,
+    listeners: &mut Listeners,
+) -> Result<Control> {
+    let mut control = Control::Continue;
+    for (begun, loss) in ended {
+        let Begun { batch, pictures, rate, momentum, waited } = begun;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { epoch: state.epoch, batch, rate });
+        }
+        let smoothed = smoothed.push(f64::from(loss)) as f32;
+        state.history.batches.push(BatchRecord { loss, rate, momentum });
+        let event = Event::BatchEnds { batch, pictures, loss, smoothed, rate, waited };
+        if tell(listeners, event, state)? == Control::Stop {
+            control = Control::Stop;
+        }
     }
-    tape.backward(&loss, &mut state.store)?;
-    Ok(match state.optimizer.step(&mut state.store, settings)? {
-        Outcome::Stepped => value,
-        Outcome::NotFinite => f32::NAN,
-    })
-}
-
-fn pass_mode(state: &TrainState, freeze_norms: bool) -> PassMode {
-    use autograd::functions::NormMode;
-    if freeze_norms {
-        let norms = vec![NormMode::Running; state.store.statistics().len()];
-        return PassMode::train(norms, state.seed, state.steps);
-    }
-    PassMode::train_groups(&state.store, state.seed, state.steps)
+    Ok(control)
 }
 
 /// The whole validation set's losses and probabilities.

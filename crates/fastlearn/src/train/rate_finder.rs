@@ -1,8 +1,9 @@
 //! The rate finder: a mock fit with a rising rate that leaves no trace.
 
-use super::fit::{FitPlan, train_step};
+use super::fit::FitPlan;
 use super::optimizer_kind::OptimizerKind;
 use super::state::TrainState;
+use super::step::train_step;
 use super::task::Task;
 use crate::schedule::{FinderCurve, Ramp, Settings};
 use crate::{Error, Result};

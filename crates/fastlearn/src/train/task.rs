@@ -17,6 +17,9 @@ pub(crate) trait Task {
     /// Validation batches, in the order of the validation split.
     fn valid_batches(&self) -> Result<Batches<'_>>;
 
+    /// Columns of the logits.
+    fn classes(&self) -> usize;
+
     /// Logits of a batch.
     fn logits(&self, pass: &mut Pass, input: Tensor) -> Result<Var>;
 }
@@ -35,6 +38,10 @@ impl Task for PictureTask<'_> {
 
     fn valid_batches(&self) -> Result<Batches<'_>> {
         Ok(to_device(self.device, self.data.valid_batches()?))
+    }
+
+    fn classes(&self) -> usize {
+        self.classifier.head.classes()
     }
 
     fn logits(&self, pass: &mut Pass, input: Tensor) -> Result<Var> {
@@ -70,6 +77,10 @@ impl Task for HeadTask<'_> {
 
     fn valid_batches(&self) -> Result<Batches<'_>> {
         Ok(self.batches(self.valid, data::Order::Sequential))
+    }
+
+    fn classes(&self) -> usize {
+        self.classifier.head.classes()
     }
 
     fn logits(&self, pass: &mut Pass, input: Tensor) -> Result<Var> {

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use super::fit::{FitPlan, train_step};
+use super::fit::FitPlan;
 use super::learner::Learner;
+use super::step::train_step;
 use super::task::Task;
 use crate::Result;
 use crate::schedule::{Rates, Schedule, Settings};

@@ -80,6 +80,11 @@ pub trait Backend:
     /// [`float`](Self::float), or `Bf16`.
     fn activation(&self) -> DType;
 
+    /// Whether [`capture`](Self::capture) works here.
+    fn can_capture(&self) -> bool {
+        false
+    }
+
     /// Records the work that `record` gives to this backend, to be run again and again.
     ///
     /// # Errors

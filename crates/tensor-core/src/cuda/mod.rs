@@ -177,6 +177,10 @@ impl Backend for Cuda {
         self.precision.dtype()
     }
 
+    fn can_capture(&self) -> bool {
+        true
+    }
+
     fn capture(&self, record: &mut dyn FnMut() -> Result<()>) -> Result<Box<dyn Replay>> {
         self.capture_graph(record)
     }

@@ -1,0 +1,63 @@
+//! One training step, run as it is given.
+
+use autograd::functions::{self, NormMode};
+use autograd::optimizer::{Outcome, StepSettings};
+use autograd::{Tape, Var};
+use models::{Pass, PassMode};
+use tensor_core::Tensor;
+use tensor_core::ops::loss::{Loss, Target};
+
+use super::state::TrainState;
+use super::task::Task;
+use crate::Result;
+use crate::input::Input;
+
+/// Forward, loss, backward, step. Returns the batch's mean loss; a step whose loss or gradients are
+/// not finite is not taken, and its loss is not finite.
+pub(crate) fn train_step(
+    task: &impl Task,
+    state: &mut TrainState,
+    input: Input,
+    settings: &StepSettings,
+    freeze_norms: bool,
+) -> Result<f32> {
+    state.steps += 1;
+    // A step that failed halfway left gradients that this one must not add to.
+    state.store.clear_gradients();
+    let device = state.store.device().clone();
+    let classes = Target::classes(&device, &input.labels, task.classes())?;
+    let pass = Pass::new(&state.store, pass_mode(state, freeze_norms));
+    let (tape, loss) = forward(task, pass, input.tensor, &classes)?;
+    let value = loss.value().item()?;
+    if !value.is_finite() {
+        return Ok(value);
+    }
+    tape.backward(&loss, &mut state.store)?;
+    Ok(match state.optimizer.step(&mut state.store, settings)? {
+        Outcome::Stepped => value,
+        Outcome::NotFinite => f32::NAN,
+    })
+}
+
+/// The mean loss of a batch, and how it came about.
+pub(super) fn forward(
+    task: &impl Task,
+    mut pass: Pass,
+    input: Tensor,
+    target: &Target,
+) -> Result<(Tape, Var)> {
+    let logits = task.logits(&mut pass, input)?;
+    let mut tape = pass.tape;
+    let losses = functions::loss(&mut tape, Loss::CrossEntropy, &logits, target)?;
+    drop(logits);
+    let loss = functions::mean(&mut tape, &losses)?;
+    Ok((tape, loss))
+}
+
+pub(super) fn pass_mode(state: &TrainState, freeze_norms: bool) -> PassMode {
+    if freeze_norms {
+        let norms = vec![NormMode::Running; state.store.statistics().len()];
+        return PassMode::train(norms, state.seed, state.steps);
+    }
+    PassMode::train_groups(&state.store, state.seed, state.steps)
+}
