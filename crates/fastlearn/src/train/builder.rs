@@ -209,3 +209,16 @@ fn open(device: Option<Device>, precision: Option<Precision>) -> Result<Device> 
         _ => Ok(device),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_precision_that_the_device_lacks_is_an_error() {
+        let cpu = || Some(Device::cpu().expect("every machine has a CPU"));
+        assert!(open(cpu(), Some(Precision::F32)).is_ok());
+        let error = open(cpu(), Some(Precision::Bf16)).expect_err("the CPU computes in f32");
+        assert!(error.to_string().contains("bf16"), "{error}");
+    }
+}

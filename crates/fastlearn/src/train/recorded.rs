@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use autograd::Parameter;
 use autograd::optimizer::{Segment, StepSettings, segments};
 use models::Pass;
 use tensor_core::device::CapturedGraph;
@@ -49,11 +50,13 @@ impl RecordedStep {
         let pictures = Tensor::zeros(&device, shape, dtype)?;
         let labels = Tensor::zeros(&device, [input.labels.len()], DType::I32)?;
         let dropout_step = Tensor::zeros(&device, [2], DType::I32)?;
+        // All that the host writes is made before: blocks of the recording have other uses in it.
+        let mut numbers = Tensor::zeros(&device, [most_numbers(state, settings)], device.float())?;
         state.store.clear_gradients();
         // Whatever was prepared for a validation is not prepared in the recording.
         state.store.forget_prepared();
         let edits = state.store.edits();
-        let ((numbers, outcome, ranges), graph) = capture(&device, || {
+        let ((count, outcome, ranges), graph) = capture(&device, || {
             let mode = pass_mode(state, freeze_norms);
             let pass = Pass::new(&state.store, mode).at_step(&dropout_step);
             let target = Target::Classes(labels.clone());
@@ -67,16 +70,17 @@ impl RecordedStep {
             };
             let groups: Vec<usize> = segments.iter().map(group_of).collect();
             let count = state.optimizer.numbers(settings, &segments).len();
-            let numbers = Tensor::uninitialised(&device, [count], device.float())?;
             let ranges: Vec<_> = segments.into_iter().map(|segment| segment.range).collect();
+            let numbers = numbers.rows(0..count)?;
             let scale = state.optimizer.apply(&mut state.store, &ranges, &numbers)?;
             state.store.finish_step();
             // Not-a-number where the factor is.
             let nothing = Unary::Affine { scale: 0.0, shift: 0.0 };
             let guard = unary(nothing, &scale.rows(0..1)?)?;
             let outcome = binary(Binary::Add, loss.value(), &guard)?;
-            Ok((numbers, outcome, ranges.into_iter().zip(groups).collect()))
+            Ok((count, outcome, ranges.into_iter().zip(groups).collect()))
         })?;
+        numbers = numbers.rows(0..count)?;
         Ok(RecordedStep { graph, pictures, labels, dropout_step, numbers, outcome, ranges, edits })
     }
 
@@ -109,6 +113,17 @@ impl RecordedStep {
         state.store.forget_prepared();
         Ok(&self.outcome)
     }
+}
+
+/// How many numbers a step on every parameter has.
+fn most_numbers(state: &TrainState, settings: &StepSettings) -> usize {
+    let parameters = state.store.parameters().iter();
+    let segment = |parameter: &Parameter| Segment {
+        range: parameter.range.clone(),
+        rate: 0.0,
+        weight_decay: 0.0,
+    };
+    state.optimizer.numbers(settings, &parameters.map(segment).collect::<Vec<_>>()).len()
 }
 
 /// [`Device::capture`] with our errors.
