@@ -110,6 +110,22 @@ mod graphs {
     }
 
     #[test]
+    fn read_tensors_that_nobody_else_holds_any_more() -> Result<()> {
+        let Some(device) = open() else { return Ok(()) };
+        let input = tensor(&device, 0)?;
+        work(&input)?;
+        let (output, mut graph) = device.capture(|| work(&input))?;
+        drop(input);
+        let others = [1, 2, 3].map(|draw| tensor(&device, draw));
+        graph.replay()?;
+        assert_eq!(output.to_f32()?, expected(0));
+        for (draw, other) in (1..).zip(others) {
+            assert_eq!(other?.to_f32()?, numbers(draw));
+        }
+        Ok(())
+    }
+
+    #[test]
     fn give_their_memory_back_when_the_last_owner_is_gone() -> Result<()> {
         let Some(device) = open() else { return Ok(()) };
         let input = tensor(&device, 0)?;

@@ -201,7 +201,8 @@ impl Device {
     /// it hold nothing before the first [`replay`](CapturedGraph::replay), which writes them; each later
     /// one overwrites them. Tensors that it reads must be written in place to change
     /// ([`Tensor::write`](crate::Tensor::write)). Its memory stays its own for as long as the graph or
-    /// one of those tensors lives. Run the same work once before it is captured: that loads its kernels.
+    /// one of those tensors lives; memory that was in use by then is not handed out again before the graph
+    /// is gone. Run the same work once before it is captured: that loads its kernels.
     ///
     /// # Errors
     /// [`Error::Unsupported`] on a device that runs work while it is given, as the CPU does;

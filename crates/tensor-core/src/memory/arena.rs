@@ -3,13 +3,13 @@
 //!
 //! Recorded work runs again at the same addresses. Its own blocks may be used again inside of it, in
 //! the order in which it was recorded; between two runs nobody else may write them. A block that was
-//! there before and that loses its last owner while work is recorded is kept too: the recording may
-//! read it.
+//! there when it was recorded, and that loses its last owner while the recording lives, is kept too: the
+//! recording may read or write it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Address;
-use super::pool::{Cache, Shared};
+use super::pool::{Block, Cache, Shared};
 
 /// Blocks of a pool that belong to one recording.
 pub(crate) struct Arena {
@@ -19,7 +19,7 @@ pub(crate) struct Arena {
 
 #[derive(Default)]
 struct Blocks {
-    all: Vec<(Address, usize)>,
+    all: Vec<Block>,
     free: Cache,
 }
 
@@ -34,13 +34,13 @@ impl Arena {
     }
 
     /// Keeps a block that came from the pool.
-    pub(super) fn adopt(&self, address: Address, capacity: usize) {
-        self.lock().all.push((address, capacity));
+    pub(super) fn adopt(&self, block: Block) {
+        self.lock().all.push(block);
     }
 
     /// Takes back a block that this arena handed out.
-    pub(super) fn put_back(&self, address: Address, capacity: usize) {
-        self.lock().free.entry(capacity).or_default().push(address);
+    pub(super) fn put_back(&self, block: Block) {
+        self.lock().free.entry(block.capacity).or_default().push(block.address);
     }
 
     fn lock(&self) -> MutexGuard<'_, Blocks> {
@@ -51,6 +51,6 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         let blocks = std::mem::take(&mut self.lock().all);
-        self.pool.put_back_all(blocks.into_iter());
+        blocks.into_iter().for_each(|block| self.pool.put_back(block));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arena::Arena;
-use super::pool::Shared;
+use super::pool::{Block, Shared};
 use super::{Address, RawMemory, Slice, SliceMut};
 use crate::DType;
 
@@ -11,22 +11,22 @@ use crate::DType;
 /// its last owner.
 #[derive(Clone)]
 pub struct Buffer {
-    block: Arc<Block>,
+    owned: Arc<Owned>,
 }
 
-struct Block {
+struct Owned {
     pool: Arc<Shared>,
+    /// Whose block it is, if it was handed out while work was recorded.
     arena: Option<Arc<Arena>>,
-    address: Address,
+    block: Block,
     bytes: usize,
-    capacity: usize,
 }
 
-impl Drop for Block {
+impl Drop for Owned {
     fn drop(&mut self) {
         match &self.arena {
-            Some(arena) => arena.put_back(self.address, self.capacity),
-            None => self.pool.put_back(self.address, self.capacity),
+            Some(arena) => arena.put_back(self.block),
+            None => self.pool.put_back(self.block),
         }
     }
 }
@@ -35,31 +35,30 @@ impl Buffer {
     pub(super) fn new(
         pool: Arc<Shared>,
         arena: Option<Arc<Arena>>,
-        address: Address,
+        block: Block,
         bytes: usize,
-        capacity: usize,
     ) -> Buffer {
-        Buffer { block: Arc::new(Block { pool, arena, address, bytes, capacity }) }
+        Buffer { owned: Arc::new(Owned { pool, arena, block, bytes }) }
     }
 
     /// Where the block begins.
     pub fn address(&self) -> Address {
-        self.block.address
+        self.owned.block.address
     }
 
     /// How many bytes were asked for.
     pub fn bytes(&self) -> usize {
-        self.block.bytes
+        self.owned.bytes
     }
 
     /// The memory that the block belongs to.
     pub fn memory(&self) -> &dyn RawMemory {
-        &*self.block.pool.memory
+        &*self.owned.pool.memory
     }
 
     /// True if nobody else holds this block, so that it may be written.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.block).is_some()
+        Arc::get_mut(&mut self.owned).is_some()
     }
 
     /// `len` elements beginning `offset` bytes into the block.

@@ -2,7 +2,7 @@
 //! work is recorded for later, blocks come from an arena (`arena.rs`) that lives with the recording.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::arena::Arena;
 use super::{ALIGNMENT, Address, Buffer, RawMemory};
@@ -37,6 +37,15 @@ pub(super) struct Shared {
     state: Mutex<State>,
 }
 
+/// Memory of the device that was handed out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    pub(super) address: Address,
+    pub(super) capacity: usize,
+    /// How many buffers had been handed out before.
+    pub(super) birth: u64,
+}
+
 /// Free blocks by size.
 pub(super) type Cache = BTreeMap<usize, Vec<Address>>;
 
@@ -47,6 +56,9 @@ struct State {
     poison: bool,
     /// Where blocks come from while work is recorded.
     arena: Option<Arc<Arena>>,
+    /// Arenas of recordings that are finished, and how many buffers had been handed out by then: blocks
+    /// that were there may be read and written by what was recorded.
+    finished: Vec<(u64, Weak<Arena>)>,
 }
 
 impl MemoryPool {
@@ -70,24 +82,26 @@ impl MemoryPool {
         let capacity = block_size(bytes);
         let mut state = self.shared.lock();
         let arena = state.arena.clone();
+        let birth = state.report.allocations;
         let reused = arena.as_ref().and_then(|arena| arena.take(capacity));
-        let address = match reused {
-            Some(address) => address,
+        let block = match reused {
+            Some(address) => Block { address, capacity, birth },
             None => {
                 let address = self.take(&mut state, bytes, capacity)?;
+                let block = Block { address, capacity, birth };
                 if let Some(arena) = &arena {
-                    arena.adopt(address, capacity);
+                    arena.adopt(block);
                 }
-                address
+                block
             }
         };
         state.report.allocations += 1;
         let poison = state.poison;
         drop(state);
-        let buffer = Buffer::new(self.shared.clone(), arena, address, bytes, capacity);
+        let buffer = Buffer::new(self.shared.clone(), arena, block, bytes);
         if poison {
             // SAFETY: the block was just handed out and nobody else knows it.
-            unsafe { self.shared.memory.fill(address, 0xFF, capacity)? };
+            unsafe { self.shared.memory.fill(block.address, 0xFF, capacity)? };
         }
         Ok(buffer)
     }
@@ -175,9 +189,13 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Ends it. The arena keeps every block that was in use meanwhile.
+    /// Ends it. For as long as the arena lives, no block that was in use by now is handed out again.
     pub(crate) fn finish(self) -> Option<Arc<Arena>> {
-        self.shared.lock().arena.take()
+        let mut state = self.shared.lock();
+        let arena = state.arena.take()?;
+        let until = state.report.allocations;
+        state.finished.push((until, Arc::downgrade(&arena)));
+        Some(arena)
     }
 }
 
@@ -190,9 +208,16 @@ impl Drop for Recording {
 }
 
 impl State {
-    fn put_back(&mut self, address: Address, capacity: usize) {
-        self.report.in_use -= capacity;
-        self.cached.entry(capacity).or_default().push(address);
+    /// The arena of a recording that may read or write a block that is let go of now.
+    fn keeper(&mut self, block: &Block) -> Option<Arc<Arena>> {
+        self.finished.retain(|(_, arena)| arena.strong_count() > 0);
+        let mut seen = self.finished.iter().filter(|(until, _)| block.birth < *until);
+        self.arena.clone().or_else(|| seen.find_map(|(_, arena)| arena.upgrade()))
+    }
+
+    fn put_back(&mut self, block: Block) {
+        self.report.in_use -= block.capacity;
+        self.cached.entry(block.capacity).or_default().push(block.address);
     }
 }
 
@@ -201,20 +226,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a block into the cache; called when the last owner of a buffer is gone. What recorded work
-    /// may still read is kept for as long as that can run.
-    pub(super) fn put_back(&self, address: Address, capacity: usize) {
+    /// Takes a block into the cache, or to the recording that may still use it; called when the last
+    /// owner of a buffer is gone.
+    pub(super) fn put_back(&self, block: Block) {
         let mut state = self.lock();
-        match &state.arena {
-            Some(arena) => arena.adopt(address, capacity),
-            None => state.put_back(address, capacity),
+        let keeper = state.keeper(&block);
+        match &keeper {
+            Some(arena) => arena.adopt(block),
+            None => state.put_back(block),
         }
-    }
-
-    /// Takes back what an arena held.
-    pub(super) fn put_back_all(&self, blocks: impl Iterator<Item = (Address, usize)>) {
-        let mut state = self.lock();
-        blocks.for_each(|(address, capacity)| state.put_back(address, capacity));
+        // The keeper may be the last owner of its arena by now, whose end takes the lock.
+        drop(state);
     }
 
     fn release(&self, state: &mut State) {
@@ -290,7 +312,8 @@ mod tests {
     fn a_recording_shares_no_block_with_what_runs_between_its_replays() {
         let pool = pool();
         let before = pool.allocate(1000).expect("room");
-        let read_by_recording = before.address();
+        let written_by_recording = pool.allocate(1000).expect("room");
+        let (first, second) = (before.address(), written_by_recording.address());
         let recording = pool.record().expect("the first");
         assert!(pool.record().is_err(), "one at a time");
         let scratch = pool.allocate(1000).expect("room").address();
@@ -298,15 +321,33 @@ mod tests {
         assert_eq!(output.address(), scratch, "a recording uses its own blocks again");
         drop(before);
         let arena = recording.finish();
-        drop(output);
+        drop((output, written_by_recording));
         let between = [(); 3].map(|()| pool.allocate(1000).expect("room"));
         for buffer in &between {
-            assert!(![read_by_recording, scratch].contains(&buffer.address()));
+            assert!(![first, second, scratch].contains(&buffer.address()));
         }
-        assert_eq!(pool.report().in_use, 5 * 1024);
+        assert_eq!(pool.report().in_use, 6 * 1024);
         drop((arena, between));
+        assert_eq!((pool.report().in_use, pool.report().reserved), (0, 6 * 1024));
+    }
+
+    #[test]
+    fn what_two_recordings_use_is_kept_until_both_are_gone() {
+        let pool = pool();
+        let shared = pool.allocate(1000).expect("room");
+        let address = shared.address();
+        let record = || pool.record().expect("one at a time").finish();
+        let (older, newer) = (record(), record());
+        let after = pool.allocate(1000).expect("room");
+        let unseen = after.address();
+        drop((shared, after));
+        assert_eq!(pool.allocate(1000).expect("room").address(), unseen, "made after both");
+        drop(older);
+        assert_eq!(pool.report().in_use, 1024);
+        let held = [(); 2].map(|()| pool.allocate(1000).expect("room"));
+        assert!(held.iter().all(|buffer| buffer.address() != address));
+        drop((newer, held));
         assert_eq!(pool.report().in_use, 0);
-        assert_eq!(pool.report().reserved, 5 * 1024);
     }
 
     #[test]
