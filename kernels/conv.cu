@@ -12,8 +12,8 @@
 //                    parts of a fixed length, one partial sum each, added in order by conv_sum_parts
 // Tiling: 128x128 or 64x64 outputs a block of 256 or 64 threads, 8x8 a thread, 8 of the depth a step
 // (common/register_tile.cuh). The `any` kernels (64x64) load and store element by element for channels that 4
-// does not divide; the others move four at once, in f32 alone, for bf16 has tensor cores there. One grid dimension holds all tiles, columns fastest, so that blocks
-// that run together read the same pixels.
+// does not divide; the others move four at once, in f32 alone, for bf16 has tensor cores there. One dimension
+// of the grid holds all tiles, columns fastest, so that blocks that run together read the same pixels.
 // Shared memory: 16.5 KiB or 8.5 KiB. Limits: 2^31 - 1 elements in a tensor and of workspace.
 // Moves at least input + weights + output; does 2 n p q k r s c FLOPs in each direction. A step of a 128x128
 // tile reads 8 KiB for 256 kFLOPs, so that a block is bound by the float units, not by memory.
@@ -46,7 +46,8 @@ __device__ __forceinline__ void conv_forward(const T* input, const float* scale,
 #pragma unroll
   for (int i = 0; i < 8; i++) {
     int row = first_row + place.row_of(i);
-    if (row < rows) store_row<Tile, VECTOR>(output + row * conv.k, sums[i], place, first_column, conv.k, false);
+    if (row >= rows) continue;
+    store_row<Tile, VECTOR>(output + row * conv.k, sums[i], place, first_column, conv.k, false);
   }
   if (partials == nullptr) return;
   int tile_rows = min(rows - first_row, Tile::ROWS);
@@ -114,11 +115,9 @@ __device__ __forceinline__ void conv_weight_gradient(const T* input, const T* ou
 }
 
 // The parts of a weight gradient, added in order.
-KERNEL(256) conv_sum_parts_f32(const float* partials, float* gradient, int elements, int parts, int accumulate) {
-  int index = int(blockIdx.x * blockDim.x + threadIdx.x);
-  if (index >= elements) return;
-  float sum = sum_parts(partials, elements, parts, index);
-  gradient[index] = accumulate ? gradient[index] + sum : sum;
+KERNEL(256)
+conv_sum_parts_f32(const float* partials, float* gradient, int elements, int parts, int accumulate) {
+  store_sum_of_parts(partials, gradient, elements, parts, accumulate);
 }
 
 #define CONV_KERNELS(NAME, ROWS, COLUMNS, BLOCKS, VECTOR, T, DTYPE)                                             \

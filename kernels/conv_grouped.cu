@@ -130,7 +130,8 @@ __device__ __forceinline__ void grouped_product(const Sides& sides, const T* fro
         bool inside = lines[i] >= 0 && uint32_t(column) < uint32_t(sides.from_width());
         places[i] = inside ? (lines[i] + column) * sides.from_channels() : -1;
       }
-      const T* tap = weights + ((tap_row * conv.s + tap_column) * from_group * sides.channels() + channel * WIDTH);
+      int tap_number = tap_row * conv.s + tap_column;
+      const T* tap = weights + (tap_number * from_group * sides.channels() + channel * WIDTH);
       for (int depth = 0; depth < from_group; depth += WIDTH) {
         Pack<float, WIDTH> filters[WIDTH];
 #pragma unroll
@@ -249,10 +250,7 @@ __device__ __forceinline__ void grouped_prepare(const Sides& sides, const float*
 // The parts of a weight gradient, added in order.
 KERNEL(256)
 conv_grouped_sum_parts_f32(const float* partials, float* gradient, int elements, int parts, int accumulate) {
-  int index = int(blockIdx.x * blockDim.x + threadIdx.x);
-  if (index >= elements) return;
-  float sum = sum_parts(partials, elements, parts, index);
-  gradient[index] = accumulate ? gradient[index] + sum : sum;
+  store_sum_of_parts(partials, gradient, elements, parts, accumulate);
 }
 
 #define GROUPED_KERNELS(NAME, WIDTH, T, DTYPE)                                                                  \

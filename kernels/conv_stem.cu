@@ -1,6 +1,6 @@
 // The first layer of a residual network, a 7x7 convolution with stride 2 of three-channel pictures, and others
 // like it of fewer than 8 channels: forward and weight gradient, in f32 and in bf16 with f32 sums. Its input
-// gradient, which hardly anyone needs, is conv.cu's.
+// gradient, which hardly anyone needs, is conv.cu's; bf16 on tensor cores is in conv_stem_mma.cu.
 // targets: sm_75 sm_80 sm_90a
 //
 // Computes what conv.cu does. With so few channels an output's window is a few runs of `s c` neighbours, too
@@ -18,59 +18,11 @@
 // 64 channels 66 a byte, so that the float units bind it.
 
 #include "common/ptx.cuh"
-#include "common/divide.cuh"
+#include "common/stem_tile.cuh"
 #include "common/tile_store.cuh"
 
-constexpr int TILE_P = 8;
-constexpr int TILE_Q = 16;
-constexpr int TILE_PIXELS = TILE_P * TILE_Q;
-constexpr int TILE_K = 64;
 // Taps that a thread of the weight gradient sums, 32 apart.
 constexpr int TAPS = 5;
-
-// The host's twin is `StemGeometry` in cuda/conv/stem.rs.
-struct StemGeometry {
-  int n, h, w, c;
-  int k, r, s;
-  int p, q;
-  int stride_h, stride_w;
-  int padding_h, padding_w;
-  int patch_rows;     // rows of the input that a tile sees
-  int patch_columns;  // and how many elements of each
-  int tiles;          // of pixels, over all pictures
-  Divisor by_tiles_across;
-  Divisor by_tiles_down;
-  Divisor by_patch_columns;
-};
-
-// Where a tile lies.
-struct StemTile {
-  int picture;
-  int first_p;
-  int first_q;
-
-  __device__ __forceinline__ StemTile(const StemGeometry& conv, int tile) {
-    int across, down;
-    picture = divide(divide(tile, conv.by_tiles_across, across), conv.by_tiles_down, down);
-    first_p = down * TILE_P;
-    first_q = across * TILE_Q;
-  }
-};
-
-// Brings what the tile sees of the input into shared memory; zero outside the picture.
-template <class T>
-__device__ __forceinline__ void load_patch(const T* input, const StemGeometry& conv, const StemTile& tile,
-                                           float* patch) {
-  int top = tile.first_p * conv.stride_h - conv.padding_h;
-  int left = (tile.first_q * conv.stride_w - conv.padding_w) * conv.c;
-  int line = conv.w * conv.c;
-  for (int i = int(threadIdx.x); i < conv.patch_rows * conv.patch_columns; i += int(blockDim.x)) {
-    int column, row = divide(i, conv.by_patch_columns, column);
-    int y = top + row, x = left + column;
-    bool inside = uint32_t(y) < uint32_t(conv.h) && uint32_t(x) < uint32_t(line);
-    patch[i] = inside ? to_float(input[(tile.picture * conv.h + y) * line + x]) : 0.0f;
-  }
-}
 
 // Floats of the patch, and what fills them up so that what follows is aligned to 16 bytes.
 __device__ __forceinline__ int patch_floats(const StemGeometry& conv) {
@@ -207,10 +159,7 @@ __device__ __forceinline__ void stem_prepare(const float* weights, T* prepared, 
 // The parts of a weight gradient, added in order.
 KERNEL(256)
 conv_stem_sum_parts_f32(const float* partials, float* gradient, int elements, int parts, int accumulate) {
-  int index = int(blockIdx.x * blockDim.x + threadIdx.x);
-  if (index >= elements) return;
-  float sum = sum_parts(partials, elements, parts, index);
-  gradient[index] = accumulate ? gradient[index] + sum : sum;
+  store_sum_of_parts(partials, gradient, elements, parts, accumulate);
 }
 
 #define STEM_KERNELS(T, DTYPE)                                                                      \

@@ -44,7 +44,8 @@ __device__ __forceinline__ void matmul(const float* left_matrix, const float* ri
                                        float* product, const MatmulParameters& by) {
   alignas(16) __shared__ float shared[Tile::SHARED];
   int across = (by.n + Tile::COLUMNS - 1) / Tile::COLUMNS;
-  int first_row = int(blockIdx.x) / across * Tile::ROWS, first_column = int(blockIdx.x) % across * Tile::COLUMNS;
+  int first_row = int(blockIdx.x) / across * Tile::ROWS;
+  int first_column = int(blockIdx.x) % across * Tile::COLUMNS;
   int first_depth = int(blockIdx.z) * by.part_depth, end = min(by.k, first_depth + by.part_depth);
   MatmulSide<!LEFT_TRANSPOSED, VECTOR> left(left_matrix, by.m, by.k, end);
   MatmulSide<RIGHT_TRANSPOSED, VECTOR> right(right_matrix, by.n, by.k, end);
@@ -65,19 +66,19 @@ __device__ __forceinline__ void matmul(const float* left_matrix, const float* ri
 #pragma unroll
   for (int i = 0; i < 8; i++) {
     int row = first_row + place.row_of(i);
-    if (row < by.m) store_row<Tile, VECTOR>(part + row * by.n, sums[i], place, first_column, by.n, by.accumulate);
+    if (row >= by.m) continue;
+    store_row<Tile, VECTOR>(part + row * by.n, sums[i], place, first_column, by.n, by.accumulate);
   }
 }
 
 // The parts of a split product, added in order.
 KERNEL(256)
-matmul_sum_parts_f32(const float* partials, const float* bias, float* product, Divisor by_columns, int elements,
-                     int parts, int accumulate) {
-  int index = int(blockIdx.x * blockDim.x + threadIdx.x);
+matmul_sum_parts_f32(const float* partials, const float* bias, float* product, Divisor by_columns,
+                     int elements, int parts, int accumulate) {
+  float sum = sum_parts(partials, elements, parts);
+  int column, index = int(blockIdx.x * blockDim.x + threadIdx.x);
   if (index >= elements) return;
-  int column;
   divide(index, by_columns, column);
-  float sum = sum_parts(partials, elements, parts, index);
   if (bias != nullptr) sum += bias[column];
   product[index] = accumulate ? product[index] + sum : sum;
 }

@@ -129,10 +129,38 @@ __device__ __forceinline__ void store_statistics(float* partials, const float (&
   }
 }
 
-// The sum over `parts` of element `index` of each, in the order of the parts.
-__device__ __forceinline__ float sum_parts(const float* partials, int elements, int parts, int index) {
-  float sum = 0.0f;
-#pragma unroll 4
-  for (int part = 0; part < parts; part++) sum += partials[part * elements + index];
+// A block of 256 threads adds the parts of 256 elements: each thread has four of them, 64 apart, and adds every
+// fourth part; then the four slices are added in order.
+constexpr int SUM_COLUMNS = 64;
+constexpr int SUM_SLICES = 4;
+
+// The sum over `parts` of this thread's own element, number `blockIdx.x * 256 + threadIdx.x`. All must call it.
+__device__ __forceinline__ float sum_parts(const float* partials, int elements, int parts) {
+  __shared__ float sums[SUM_SLICES][SUM_SLICES * SUM_COLUMNS];
+  int column = int(threadIdx.x) % SUM_COLUMNS, slice = int(threadIdx.x) / SUM_COLUMNS;
+  int first = int(blockIdx.x) * SUM_SLICES * SUM_COLUMNS + column;
+  float mine[SUM_SLICES] = {};
+#pragma unroll 2
+  for (int part = slice; part < parts; part += SUM_SLICES) {
+#pragma unroll
+    for (int i = 0; i < SUM_SLICES; i++) {
+      int element = first + i * SUM_COLUMNS;
+      if (element < elements) mine[i] += partials[part * elements + element];
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < SUM_SLICES; i++) sums[slice][i * SUM_COLUMNS + column] = mine[i];
+  __syncthreads();
+  float sum = sums[0][threadIdx.x];
+#pragma unroll
+  for (int i = 1; i < SUM_SLICES; i++) sum += sums[i][threadIdx.x];
   return sum;
+}
+
+// Adds up the parts of a weight gradient and writes the sums, or adds them to what lies there.
+__device__ __forceinline__ void store_sum_of_parts(const float* partials, float* gradient, int elements,
+                                                   int parts, int accumulate) {
+  float sum = sum_parts(partials, elements, parts);
+  int element = int(blockIdx.x * blockDim.x + threadIdx.x);
+  if (element < elements) gradient[element] = accumulate ? gradient[element] + sum : sum;
 }

@@ -1,12 +1,13 @@
 //! Convolution on CUDA: which algorithms there are, in what order they are preferred, and who launches
 //! a plan. What an algorithm is legal for, what it needs and how it is launched is in its own file:
-//! `stem`, `grouped` and `implicit` on the ordinary float units.
+//! `stem`, `grouped` and `implicit` on the ordinary float units, `stem_mma` on tensor cores.
 
 mod extents;
 mod grouped;
 mod implicit;
 mod split;
 mod stem;
+mod stem_mma;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ const WEIGHT_GRADIENT: &str = "conv.weight_gradient";
 const PREPARE: &str = "conv.prepare";
 
 /// Every algorithm; where several are legal for a shape, the first is the best.
-const ALGORITHMS: &[&dyn Algorithm] = &[&stem::Stem, &grouped::Grouped, &implicit::Implicit];
+const ALGORITHMS: &[&dyn Algorithm] =
+    &[&stem_mma::StemMma, &stem::Stem, &grouped::Grouped, &implicit::Implicit];
 
 /// What an algorithm may ask of a device before it says what it can do there.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The first layer of a network, of few channels and a large kernel: the host's half of
 //! `kernels/conv_stem.cu`. Forward its weights come prepared as `[r, s c, k]`; the input gradient is
-//! left to `implicit`.
+//! left to `implicit`. On tensor cores: `stem_mma`.
 
 use super::extents::Extents;
 use super::split::{partials_len, write_parts};
@@ -17,9 +17,9 @@ const STEM: &str = "conv_stem";
 const VARIANT: &str = "stem";
 
 /// A block's tile: output pixels down and across, output channels.
-const TILE_P: usize = 8;
-const TILE_Q: usize = 16;
-const TILE_K: usize = 64;
+pub(super) const TILE_P: usize = 8;
+pub(super) const TILE_Q: usize = 16;
+pub(super) const TILE_K: usize = 64;
 
 const FORWARD_THREADS: usize = 128;
 const GRADIENT_THREADS: usize = 256;
@@ -27,17 +27,19 @@ const PREPARE_THREADS: usize = 256;
 
 /// Shapes of more channels are better served by the others.
 const MOST_CHANNELS: usize = 7;
+/// The largest kernel or stride that is looked at: far beyond what shared memory has room for.
+const LARGEST_EXTENT: usize = 64;
 /// Taps that the threads of a weight gradient hold.
-const MOST_TAPS: usize = 160;
+pub(super) const MOST_TAPS: usize = 160;
 /// Shared memory that every device gives without asking.
-const MOST_SHARED: usize = 48 << 10;
+pub(super) const MOST_SHARED: usize = 48 << 10;
 /// Parts of a weight gradient that keep a large device busy.
 const MOST_PARTS: usize = 264;
 
 /// The kernels' `StemGeometry`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Geometry {
+pub(super) struct Geometry {
     extents: Extents,
     patch_rows: i32,
     patch_columns: i32,
@@ -51,9 +53,10 @@ struct Geometry {
 unsafe impl DeviceParameter for Geometry {}
 
 impl Geometry {
-    fn new(op: &'static str, shape: &ConvShape) -> Result<Geometry> {
+    /// The geometry of patches as wide as `patch` says.
+    pub fn new(op: &'static str, shape: &ConvShape, patch: [usize; 2]) -> Result<Geometry> {
         let extents = Extents::new(op, shape)?;
-        let [rows, columns] = patch(shape).map(|extent| extent as i32);
+        let [rows, columns] = patch.map(|extent| extent as i32);
         let [down, across] = tiles_of_picture(shape).map(|tiles| tiles as i32);
         Ok(Geometry {
             extents,
@@ -68,7 +71,7 @@ impl Geometry {
 }
 
 /// Rows of the input that a tile sees, and elements of each.
-fn patch(shape: &ConvShape) -> [usize; 2] {
+pub(super) fn patch(shape: &ConvShape) -> [usize; 2] {
     let [down, across] = shape.stride;
     [(TILE_P - 1) * down + shape.r, ((TILE_Q - 1) * across + shape.s) * shape.c]
 }
@@ -79,7 +82,7 @@ fn tiles_of_picture(shape: &ConvShape) -> [usize; 2] {
 }
 
 /// Tiles of pixels of all pictures.
-fn tiles(shape: &ConvShape) -> usize {
+pub(super) fn tiles(shape: &ConvShape) -> usize {
     let [down, across] = tiles_of_picture(shape);
     shape.n * down * across
 }
@@ -94,6 +97,13 @@ fn shared(shape: &ConvShape, direction: ConvDirection) -> usize {
     (patch(shape).iter().product::<usize>().next_multiple_of(4) + beside) * size_of::<f32>()
 }
 
+/// Few channels under a kernel that is not enormous, so that no size of a patch overflows.
+pub(super) fn has_few_channels(shape: &ConvShape) -> bool {
+    let [down, across] = shape.stride;
+    let largest = down.max(across).max(shape.r).max(shape.s);
+    shape.groups == 1 && shape.c <= MOST_CHANNELS && largest <= LARGEST_EXTENT
+}
+
 fn is_legal(shape: &ConvShape, direction: ConvDirection) -> bool {
     let taps = shape.r * shape.s * shape.c;
     let fits = match direction {
@@ -101,16 +111,13 @@ fn is_legal(shape: &ConvShape, direction: ConvDirection) -> bool {
         ConvDirection::InputGradient => false,
         ConvDirection::WeightGradient => taps <= MOST_TAPS,
     };
-    // A small stride and kernel bound the patch, before their product could overflow.
-    let is_small = shape.stride.iter().all(|&stride| stride <= 64) && shape.r.max(shape.s) <= 64;
-    fits && is_small
-        && shape.groups == 1
-        && shape.c <= MOST_CHANNELS
+    fits && has_few_channels(shape)
         && shape.k.is_multiple_of(4)
         && shared(shape, direction) <= MOST_SHARED
 }
 
-fn parts(shape: &ConvShape) -> usize {
+/// Parts of a weight gradient.
+pub(super) fn parts(shape: &ConvShape) -> usize {
     tiles(shape).min(MOST_PARTS)
 }
 
@@ -181,7 +188,7 @@ impl Algorithm for Stem {
             .read(input)
             .read(weights)
             .write(&output)
-            .value(Geometry::new(FORWARD, shape)?)
+            .value(Geometry::new(FORWARD, shape, patch(shape))?)
             .shared(shared(shape, ConvDirection::Forward))
             .run([tiles(shape), shape.k.div_ceil(TILE_K), 1], FORWARD_THREADS)
     }
@@ -209,7 +216,7 @@ impl Algorithm for Stem {
         workspace: SliceMut,
         weight_gradient: Destination,
     ) -> Result<()> {
-        let geometry = Geometry::new(WEIGHT_GRADIENT, shape)?;
+        let geometry = Geometry::new(WEIGHT_GRADIENT, shape, patch(shape))?;
         let parts = parts(shape);
         write_parts(cuda, STEM, parts, workspace, weight_gradient, |sums, accumulate| {
             cuda.launch(STEM, &format!("conv_stem_weight_gradient_{}", plan.dtype))?

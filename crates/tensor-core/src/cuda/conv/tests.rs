@@ -59,6 +59,8 @@ fn groups_and_few_channels_have_kernels_of_their_own() {
     let first = square(8, 224, 3, 64, 7, 2);
     assert_eq!(variants(&first, DType::F32, Forward)[0], "stem");
     assert_eq!(variants(&first, DType::F32, WeightGradient)[0], "stem");
+    assert_eq!(variants(&first, DType::Bf16, Forward)[..2], ["stem_mma", "stem"]);
+    assert_eq!(variants(&first, DType::Bf16, WeightGradient)[..2], ["stem_mma", "stem"]);
     assert_eq!(variants(&first, DType::F32, InputGradient), ["implicit_any"]);
 }
 
