@@ -14,6 +14,8 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     ("conv_stem", "sm_75", include_str!("sm_75/conv_stem.ptx")),
     ("conv_stem", "sm_80", include_str!("sm_80/conv_stem.ptx")),
     ("conv_stem", "sm_90a", include_str!("sm_90a/conv_stem.ptx")),
+    ("conv_stem_mma", "sm_80", include_str!("sm_80/conv_stem_mma.ptx")),
+    ("conv_stem_mma", "sm_90a", include_str!("sm_90a/conv_stem_mma.ptx")),
     ("dropout", "sm_75", include_str!("sm_75/dropout.ptx")),
     ("loss", "sm_75", include_str!("sm_75/loss.ptx")),
     ("matmul", "sm_75", include_str!("sm_75/matmul.ptx")),
