@@ -136,10 +136,12 @@ fn load() -> Result<DriverVersion> {
             why_not_opened()
         )));
     }
-    require("cuDriverGetVersion")?;
+    ["cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"]
+        .into_iter()
+        .try_for_each(require)?;
     let mut version = 0;
     // SAFETY: the function is there, and writes one number.
-    check("asking for the driver's version", unsafe { sys::cuDriverGetVersion(&mut version) })?;
+    started(unsafe { sys::cuDriverGetVersion(&mut version) })?;
     let version = DriverVersion(version);
     if version < OLDEST {
         return Err(unavailable(&format!(
@@ -149,14 +151,33 @@ fn load() -> Result<DriverVersion> {
     }
     REQUIRED.into_iter().try_for_each(require)?;
     // SAFETY: every function that is called from here on was found above.
-    match unsafe { sys::cuInit(0) } {
-        CUresult::CUDA_SUCCESS => Ok(version),
-        CUresult::CUDA_ERROR_NO_DEVICE => Err(no_device()),
-        result => Err(unavailable(&format!(
-            "the NVIDIA driver does not start: {}; `nvidia-smi` may say why",
-            explain(result)
-        ))),
-    }
+    started(unsafe { sys::cuInit(0) })?;
+    Ok(version)
+}
+
+/// Fails unless a first call of the driver did what was asked, with what can be done about it.
+fn started(result: CUresult) -> Result<()> {
+    let advice = match result {
+        CUresult::CUDA_SUCCESS => return Ok(()),
+        CUresult::CUDA_ERROR_NO_DEVICE => return Err(no_device()),
+        CUresult::CUDA_ERROR_STUB_LIBRARY => {
+            "this is the tool kit's stand-in for linking: take its `stubs` folder out of \
+             LD_LIBRARY_PATH"
+        }
+        CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => {
+            "library and kernel module are of different versions: restart the machine after an \
+             update of the driver"
+        }
+        CUresult::CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE => {
+            "take the compatibility package of the tool kit out of LD_LIBRARY_PATH"
+        }
+        CUresult::CUDA_ERROR_SYSTEM_NOT_READY => {
+            "services of the driver, such as the fabric manager, are not running"
+        }
+        _ => "`nvidia-smi` may say why",
+    };
+    let explained = explain(result);
+    Err(unavailable(&format!("the NVIDIA driver does not start: {explained}; {advice}")))
 }
 
 /// What the system says about opening the driver's library: missing, of another architecture, and so on.
@@ -341,6 +362,13 @@ mod tests {
         assert!(reason.contains("Tesla V100") && reason.contains("7.0"), "{reason}");
         info.capability = LOWEST_CAPABILITY;
         assert_eq!(refusal(&info), None);
+    }
+
+    #[test]
+    fn a_driver_that_does_not_start_says_what_to_do() {
+        assert_eq!(started(CUresult::CUDA_SUCCESS), Ok(()));
+        let text = started(CUresult::CUDA_ERROR_NO_DEVICE).expect_err("none").to_string();
+        assert!(text.contains("CUDA_VISIBLE_DEVICES"), "{text}");
     }
 
     #[test]

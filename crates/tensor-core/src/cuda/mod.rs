@@ -211,3 +211,28 @@ fn precision_of(options: &CudaOptions, info: &DeviceInfo) -> Result<Precision> {
         None => Ok(Precision::F32),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_computes_in_bf16_if_it_can_and_says_so_if_it_cannot() {
+        let info = |major, minor| DeviceInfo {
+            index: 0,
+            name: "a chip".to_string(),
+            capability: Capability::new(major, minor),
+            memory: 0,
+            multiprocessors: 0,
+            shared_memory: 0,
+        };
+        let options = CudaOptions::new();
+        assert_eq!(precision_of(&options, &info(7, 5)), Ok(Precision::F32));
+        assert_eq!(precision_of(&options, &info(8, 0)), Ok(Precision::Bf16));
+        let f32 = options.precision(Precision::F32);
+        assert_eq!(precision_of(&f32, &info(9, 0)), Ok(Precision::F32));
+        let refused = precision_of(&options.precision(Precision::Bf16), &info(7, 5));
+        let text = refused.expect_err("there is no bf16 on 7.5").to_string();
+        assert!(text.contains("a chip") && text.contains("7.5"), "{text}");
+    }
+}
