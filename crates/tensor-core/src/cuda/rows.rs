@@ -15,8 +15,9 @@ const VECTOR_BYTES: usize = 16;
 const NARROWEST: usize = 8;
 const WIDEST: usize = 32;
 
-/// Blocks that keep the largest chips busy: about four for each of their multiprocessors.
-const ENOUGH_BLOCKS: usize = 512;
+/// Blocks enough for the largest chips: several times what their multiprocessors hold at once, so that
+/// few stand idle while the last blocks end.
+const ENOUGH_BLOCKS: usize = 2048;
 
 /// Rows that a thread loads together, and the most groups of them that it takes, so that what it
 /// loads once a channel is spread over many rows.
@@ -73,7 +74,7 @@ impl RowTiles {
         let width = packs.next_power_of_two().min(WIDEST);
         let group = ROWS_IN_FLIGHT * (ROW_THREADS / width);
         let blocks = rows.div_ceil(group) * packs.div_ceil(width);
-        let groups = (blocks / (4 * ENOUGH_BLOCKS)).clamp(1, MOST_GROUPS);
+        let groups = (blocks / ENOUGH_BLOCKS).clamp(1, MOST_GROUPS);
         RowTiles::new(op, [rows, channels], groups * group, pack, width)
     }
 
