@@ -153,6 +153,7 @@ DRIVER_FUNCTION cuStreamQuery(CUstream handle) { return cuStreamSynchronize(hand
 DRIVER_FUNCTION cuStreamWaitEvent(CUstream handle, Event* handle_of_event, unsigned) {
   Event event = *handle_of_event;
   if (event->capture) {
+    if (!handle) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     join_capture(handle, event);
     return CUDA_SUCCESS;
   }
