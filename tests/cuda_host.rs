@@ -72,6 +72,25 @@ mod memory {
     }
 }
 
+mod room {
+    use super::*;
+
+    /// Without poison, which would write all of it.
+    #[test]
+    fn for_a_large_block_is_made_of_cached_ones() -> Result<()> {
+        let Some(device) = cuda::open(CudaOptions::new()) else { return Ok(()) };
+        let tenth = tensor_core::cuda::free_memory(0)? / 10;
+        drop(Tensor::uninitialised(&device, [6 * tenth], DType::U8)?);
+        assert!(device.memory_report().reserved >= 6 * tenth);
+        let larger = Tensor::uninitialised(&device, [7 * tenth], DType::U8)?;
+        assert!(device.memory_report().reserved < 8 * tenth, "the first block went back");
+        let refused = Tensor::uninitialised(&device, [6 * tenth], DType::U8);
+        assert!(matches!(refused, Err(Error::OutOfMemory { limit: None, .. })), "{refused:?}");
+        drop(larger);
+        Ok(())
+    }
+}
+
 mod graphs {
     use super::*;
 
@@ -375,5 +394,7 @@ mod devices {
 #[test]
 fn on_the_emulated_driver() {
     // Copies and kernels that run as late as they may show where a guard is missing.
-    cuda::emulated::run_again(&["forward"], &[("FASTLEARN_EMULATOR_STREAMS", "deferred")]);
+    let late = ("FASTLEARN_EMULATOR_STREAMS", "deferred");
+    let small = ("FASTLEARN_EMULATOR_MEMORY", "256M");
+    cuda::emulated::run_again(&["forward"], &[late, small]);
 }
