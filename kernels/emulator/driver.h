@@ -1,6 +1,6 @@
 // What the parts of the stand-in driver share: error codes, streams, and the operations that streams run.
 //
-// Only what the project's host side and cudarc call is here, with the behaviour that the driver's documentation
+// Only what the project's host side and the tests call is here, with the behaviour that the driver's documentation
 // promises. Devices, contexts and errors are in driver_device.cpp, memory in driver_memory.cpp, streams, events
 // and graphs in driver_stream.cpp, modules and launches in driver_module.cpp.
 #pragma once

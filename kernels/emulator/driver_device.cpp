@@ -136,15 +136,6 @@ DRIVER_FUNCTION cuDeviceGetName(char* name, int length, int device) {
   return CUDA_SUCCESS;
 }
 
-DRIVER_FUNCTION cuDeviceGetUuid(unsigned char* uuid, int device) {
-  if (!is_device(device)) return CUDA_ERROR_INVALID_DEVICE;
-  memset(uuid, 0, 16);
-  uuid[15] = static_cast<unsigned char>(device);
-  return CUDA_SUCCESS;
-}
-
-DRIVER_FUNCTION cuDeviceGetUuid_v2(unsigned char* uuid, int device) { return cuDeviceGetUuid(uuid, device); }
-
 DRIVER_FUNCTION cuDeviceTotalMem_v2(size_t* bytes, int device) {
   if (!is_device(device)) return CUDA_ERROR_INVALID_DEVICE;
   *bytes = settings().memory;
@@ -179,24 +170,10 @@ DRIVER_FUNCTION cuCtxGetCurrent(void** context) {
   return CUDA_SUCCESS;
 }
 
-DRIVER_FUNCTION cuCtxGetDevice(int* device) {
-  if (!current_context) return CUDA_ERROR_INVALID_CONTEXT;
-  *device = *static_cast<int*>(current_context);
-  return CUDA_SUCCESS;
-}
-
 DRIVER_FUNCTION cuCtxSynchronize() {
   if (!current_context) return CUDA_ERROR_INVALID_CONTEXT;
   if (captures_strictly()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   finish_all();
-  return CUDA_SUCCESS;
-}
-
-DRIVER_FUNCTION cuCtxSetFlags(unsigned) { return CUDA_SUCCESS; }
-
-DRIVER_FUNCTION cuCtxGetStreamPriorityRange(int* least, int* greatest) {
-  *least = 0;
-  *greatest = -5;
   return CUDA_SUCCESS;
 }
 

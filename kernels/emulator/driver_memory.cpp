@@ -98,12 +98,6 @@ DRIVER_FUNCTION cuMemHostAlloc(void** pointer, size_t bytes, unsigned) {
 
 DRIVER_FUNCTION cuMemAllocHost_v2(void** pointer, size_t bytes) { return cuMemHostAlloc(pointer, bytes, 0); }
 
-DRIVER_FUNCTION cuMemHostGetDevicePointer_v2(CUdeviceptr* address, void* pointer, unsigned) {
-  if (!is_pinned(pointer, 1)) return CUDA_ERROR_INVALID_VALUE;
-  *address = CUdeviceptr(pointer);
-  return CUDA_SUCCESS;
-}
-
 DRIVER_FUNCTION cuMemFreeHost(void* pointer) {
   finish_all();
   std::lock_guard<std::mutex> lock(mutex);
@@ -145,24 +139,11 @@ DRIVER_FUNCTION cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t bytes) {
   return cuMemcpyDtoHAsync_v2(to, from, bytes, nullptr);
 }
 
-DRIVER_FUNCTION cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
-  finish_all();
-  return cuMemcpyDtoDAsync_v2(to, from, bytes, nullptr);
-}
-
 DRIVER_FUNCTION cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUstream stream) {
   if (!on_device(to, count)) return refuse_range("fill", to, count);
   return submit(stream, [=] { memset(pointer_to(to), value, count); });
 }
 
-DRIVER_FUNCTION cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CUstream stream) {
-  return fill(to, &value, sizeof value, count, stream);
-}
-
 DRIVER_FUNCTION cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream stream) {
   return fill(to, &value, sizeof value, count, stream);
-}
-
-DRIVER_FUNCTION cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {
-  return cuMemsetD8Async(to, value, count, nullptr);
 }

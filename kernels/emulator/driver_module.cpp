@@ -168,16 +168,6 @@ DRIVER_FUNCTION cuFuncSetAttribute(Function* function, int attribute, int value)
   return CUDA_SUCCESS;
 }
 
-DRIVER_FUNCTION cuFuncSetCacheConfig(Function*, int) { return CUDA_SUCCESS; }
-
-DRIVER_FUNCTION cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function* function, int threads,
-                                                            size_t dynamic_shared) {
-  if (threads <= 0 || threads > MOST_THREADS) return CUDA_ERROR_INVALID_VALUE;
-  size_t shared = function->entry.static_shared + dynamic_shared + 1;
-  *blocks = int(std::min(size_t(THREADS_A_MULTIPROCESSOR / threads), most_shared() / shared));
-  return CUDA_SUCCESS;
-}
-
 DRIVER_FUNCTION cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                unsigned block_x, unsigned block_y, unsigned block_z, unsigned dynamic_shared,
                                CUstream stream, void** given, void**) {

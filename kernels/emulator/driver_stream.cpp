@@ -130,10 +130,6 @@ DRIVER_FUNCTION cuStreamCreate(CUstream* handle, unsigned) {
   return CUDA_SUCCESS;
 }
 
-DRIVER_FUNCTION cuStreamCreateWithPriority(CUstream* handle, unsigned flags, int) {
-  return cuStreamCreate(handle, flags);
-}
-
 DRIVER_FUNCTION cuStreamDestroy_v2(CUstream handle) {
   std::lock_guard<std::recursive_mutex> lock(device);
   finish(handle);
@@ -148,8 +144,6 @@ DRIVER_FUNCTION cuStreamSynchronize(CUstream handle) {
   return CUDA_SUCCESS;
 }
 
-DRIVER_FUNCTION cuStreamQuery(CUstream handle) { return cuStreamSynchronize(handle); }
-
 DRIVER_FUNCTION cuStreamWaitEvent(CUstream handle, Event* handle_of_event, unsigned) {
   Event event = *handle_of_event;
   if (event->capture) {
@@ -158,10 +152,6 @@ DRIVER_FUNCTION cuStreamWaitEvent(CUstream handle, Event* handle_of_event, unsig
     return CUDA_SUCCESS;
   }
   return submit(handle, [event, recording = event->recorded] { reach(event, recording); });
-}
-
-DRIVER_FUNCTION cuLaunchHostFunc(CUstream handle, void (*function)(void*), void* data) {
-  return submit(handle, [=] { function(data); });
 }
 
 DRIVER_FUNCTION cuEventCreate(Event** handle, unsigned) {
@@ -241,12 +231,6 @@ DRIVER_FUNCTION cuStreamEndCapture(CUstream handle, std::shared_ptr<Graph>** gra
 DRIVER_FUNCTION cuGraphInstantiateWithFlags(std::shared_ptr<Graph>** executable, std::shared_ptr<Graph>* graph,
                                             unsigned long long) {
   *executable = new std::shared_ptr<Graph>(*graph);
-  return CUDA_SUCCESS;
-}
-
-DRIVER_FUNCTION cuGraphGetNodes(std::shared_ptr<Graph>* graph, void** nodes, size_t* count) {
-  if (nodes) return CUDA_ERROR_NOT_SUPPORTED;
-  *count = (*graph)->operations.size();
   return CUDA_SUCCESS;
 }
 
