@@ -2,11 +2,12 @@
 // that follow from them, and the normalisation itself. The backward parts are in norm_backward.cu.
 //
 // Statistics and apply lie over the matrix as common/rows.cuh says: 256 threads a block, a pack of 16
-// bytes of channels a thread (one channel where their number is odd), 4 rows in flight.
+// bytes of channels a thread (one channel where their number is odd), 4 rows in flight. Three blocks fit a
+// multiprocessor, so 48 KiB of loads are in flight there, 96 KiB with an addend.
 //  - statistics: a block takes one part of the rows. Four rows at a time give a mean and an M2 in
 //    registers, which join those before (Chan, Golub and LeVeque 1979); lanes join as a tree in 17 KiB
 //    of shared memory. All distances are from the part's first row, so that data far from zero loses
-//    no digits. Moves rows * channels elements in and 12 bytes a part and channel out; does about 6
+//    no digits. Moves rows * channels elements in and 12 bytes a part and channel out; does about 7
 //    FLOPs an element.
 //  - join and finalise: 32 channels by 16 lanes a block; a lane walks every 16th part. Many parts are
 //    first joined group by group, lest a few blocks read them all. Moves 12 bytes a part and channel
@@ -26,11 +27,6 @@ namespace {
 
 // Rows whose loads are in flight together.
 constexpr int ROWS = 4;
-
-// Lanes of the kernels that walk over parts; the channels beside each other fill a warp.
-constexpr uint32_t JOIN_WIDTH = 32;
-constexpr uint32_t JOIN_LANES = 16;
-constexpr uint32_t JOIN_THREADS = JOIN_WIDTH * JOIN_LANES;
 
 // Statistics of `V` channels in an array: the count, V means, V times M2.
 template <int V>
@@ -187,12 +183,12 @@ __device__ __forceinline__ void apply_any(const T* input, const float* scale, co
     if (addend) {
       apply<T, WIDEST<T>, true>(input, scale, shift, addend, output, how);
     } else {
-      apply<T, WIDEST<T>, false>(input, scale, shift, input, output, how);
+      apply<T, WIDEST<T>, false>(input, scale, shift, addend, output, how);
     }
   } else if (addend) {
     apply<T, 1, true>(input, scale, shift, addend, output, how);
   } else {
-    apply<T, 1, false>(input, scale, shift, input, output, how);
+    apply<T, 1, false>(input, scale, shift, addend, output, how);
   }
 }
 

@@ -2,8 +2,9 @@
 // gamma, and the gradients of the input and of what was added. The forward parts are in norm.cu.
 //
 // Both large kernels lie over the matrix as common/rows.cuh says: 256 threads a block, a pack of 16
-// bytes of channels a thread (one channel where their number is odd). g is the output's gradient, or
-// zero where the output's ReLU was not active.
+// bytes of channels a thread (one channel where their number is odd). Two blocks fit a multiprocessor, which
+// is 32 to 96 KiB of loads in flight there. g is the output's gradient, or zero where the output's ReLU was
+// not active.
 //  - reduce: a block sums g and g (x - mean) over one part of the rows, 4 rows in flight, lanes as a
 //    tree in 16 KiB of shared memory; join then adds the parts, 32 columns by 16 lanes a block. Moves
 //    2 elements for each of rows * channels, 3 with a ReLU, and 8 bytes a part and channel twice;
@@ -20,10 +21,6 @@ namespace {
 // Rows whose loads are in flight together.
 constexpr int REDUCE_ROWS = 4;
 constexpr int APPLY_ROWS = 2;
-
-constexpr uint32_t JOIN_WIDTH = 32;
-constexpr uint32_t JOIN_LANES = 16;
-constexpr uint32_t JOIN_THREADS = JOIN_WIDTH * JOIN_LANES;
 
 template <int N>
 struct Add {

@@ -12,6 +12,12 @@
 // Threads of every block that is laid out like this.
 constexpr uint32_t ROW_THREADS = 256;
 
+// A block of the kernels that join what blocks left of each part of the rows: a warp of neighbouring channels
+// by some lanes, each of which takes every JOIN_LANES-th part.
+constexpr uint32_t JOIN_WIDTH = 32;
+constexpr uint32_t JOIN_LANES = 16;
+constexpr uint32_t JOIN_THREADS = JOIN_WIDTH * JOIN_LANES;
+
 // The layout, chosen by the host from the shape alone.
 struct RowTiles {
   uint32_t rows;
