@@ -1,6 +1,9 @@
-//! Convolutions of ResNet-34 at 224 pixels, all three directions: GFLOP/s on the best device.
+//! Convolutions of ResNet-34 at 224 pixels, all three directions: GFLOP/s on the device that
+//! FASTLEARN_DEVICE names.
 
 #![expect(missing_docs, reason = "criterion_group! makes a function without any")]
+
+mod device;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tensor_core::backend::conv::{ConvDirection, ConvShape};
@@ -28,7 +31,7 @@ fn random(device: &Device, shape: [usize; 4], dtype: DType) -> Tensor {
 }
 
 fn convolutions(criterion: &mut Criterion) {
-    let device = Device::best().expect("there is a device");
+    let device = device::device();
     let (float, activation) = (device.float(), device.activation());
     for (size, c, k, kernel, stride) in LAYERS {
         let shape = ConvShape {
@@ -46,7 +49,7 @@ fn convolutions(criterion: &mut Criterion) {
         let input = random(&device, [BATCH, size, size, c], activation);
         let weights = random(&device, [k, kernel, kernel, c], float);
         let gradient = random(&device, [BATCH, shape.p(), shape.q(), k], activation);
-        let mut group = criterion.benchmark_group("conv");
+        let mut group = device::group(criterion, &device, "conv");
         group.throughput(Throughput::Elements(shape.flops()));
         let name = format!("{size}x{size}x{c}-{k} {kernel}x{kernel}/{stride}");
         for direction in
@@ -61,7 +64,7 @@ fn convolutions(criterion: &mut Criterion) {
             }
             .expect("there is memory");
             group.bench_function(BenchmarkId::new(format!("{direction:?}"), &name), |bencher| {
-                bencher.iter(|| match direction {
+                device::measure(bencher, &device, || match direction {
                     ConvDirection::Forward => {
                         drop(conv::forward_planned(&plan, &shape, &input, &prepared));
                     }

@@ -2,6 +2,8 @@
 
 #![expect(missing_docs, reason = "criterion_group! makes a function without any")]
 
+mod device;
+
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -25,13 +27,13 @@ fn photograph() -> Vec<u8> {
 }
 
 fn inputs(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("input");
+    let device = device::device();
+    let mut group = device::group(criterion, &device, "input");
     let jpeg = photograph();
     group.throughput(Throughput::Elements(1)).bench_function("decode 500x375", |bencher| {
         bencher.iter(|| decode_picture(&jpeg, Path::new("bench.jpg")).expect("it decodes"));
     });
 
-    let device = Device::best().expect("there is a device");
     let side = SIZE + 22;
     let bytes = vec![100_u8; BATCH * side * side * 3];
     let bytes = Tensor::from_slice(&device, [bytes.len()], &bytes).expect("there is memory");
@@ -55,7 +57,7 @@ fn inputs(criterion: &mut Criterion) {
     };
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("augment rotated", |bencher| {
-        bencher.iter(|| augment(&shape, &pictures, &bytes).expect("it runs"));
+        device::measure(bencher, &device, || augment(&shape, &pictures, &bytes).expect("it runs"));
     });
 }
 

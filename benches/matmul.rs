@@ -2,6 +2,8 @@
 
 #![expect(missing_docs, reason = "criterion_group! makes a function without any")]
 
+mod device;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tensor_core::ops::matmul;
 use tensor_core::{Device, Tensor};
@@ -15,21 +17,22 @@ const PRODUCTS: [(usize, usize, usize, bool, bool); 4] = [
 ];
 
 fn products(criterion: &mut Criterion) {
-    let device = Device::best().expect("there is a device");
-    let mut group = criterion.benchmark_group("matmul");
+    let device = device::device();
+    let mut group = device::group(criterion, &device, "matmul");
     for (m, n, k, left_transposed, right_transposed) in PRODUCTS {
         let order = |rows, columns, transposed| {
             if transposed { [columns, rows] } else { [rows, columns] }
         };
-        let full =
-            |shape| Tensor::full(&device, shape, device.float(), 0.5).expect("there is memory");
+        // The head's products are of floats; the large one is what activations can do.
+        let dtype = if m == k { device.activation() } else { device.float() };
+        let full = |shape| Tensor::full(&device, shape, dtype, 0.5).expect("there is memory");
         let left = full(order(m, k, left_transposed));
         let right = full(order(k, n, right_transposed));
         let shape = matmul::shape(&left, &right, left_transposed, right_transposed);
         let shape = shape.expect("they fit");
         group.throughput(Throughput::Elements(shape.flops()));
         group.bench_function(shape.to_string(), |bencher| {
-            bencher.iter(|| {
+            device::measure(bencher, &device, || {
                 matmul::multiply(&left, &right, left_transposed, right_transposed).expect("it runs")
             });
         });

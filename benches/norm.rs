@@ -2,6 +2,8 @@
 
 #![expect(missing_docs, reason = "criterion_group! makes a function without any")]
 
+mod device;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tensor_core::memory::Destination;
 use tensor_core::ops::norm::{self, Backward, NormOptions, Running};
@@ -10,7 +12,7 @@ use tensor_core::{Device, Tensor};
 const SHAPE: [usize; 4] = [8, 56, 56, 64];
 
 fn norms(criterion: &mut Criterion) {
-    let device = Device::best().expect("there is a device");
+    let device = device::device();
     let activation = device.activation();
     let full = |value| Tensor::full(&device, SHAPE, activation, value).expect("there is memory");
     let vector = |value| Tensor::full(&device, [64], device.float(), value).expect("as above");
@@ -32,19 +34,21 @@ fn norms(criterion: &mut Criterion) {
     let sums = norm::backward_reduce(&backward).expect("it runs");
     let bytes = |passes: u64| Throughput::Bytes(passes * (shape.len() * activation.size()) as u64);
 
-    let mut group = criterion.benchmark_group("norm");
+    let mut group = device::group(criterion, &device, "norm");
     group.throughput(bytes(1)).bench_function("statistics", |bencher| {
-        bencher.iter(|| norm::statistics(&input).expect("it runs"));
+        device::measure(bencher, &device, || norm::statistics(&input).expect("it runs"));
     });
     group.throughput(bytes(2)).bench_function("apply", |bencher| {
-        bencher.iter(|| norm::apply(&input, &factors, None, true).expect("it runs"));
+        device::measure(bencher, &device, || {
+            norm::apply(&input, &factors, None, true).expect("it runs")
+        });
     });
     group.throughput(bytes(3)).bench_function("backward_reduce", |bencher| {
-        bencher.iter(|| norm::backward_reduce(&backward).expect("it runs"));
+        device::measure(bencher, &device, || norm::backward_reduce(&backward).expect("it runs"));
     });
     let mut target = input.duplicate().expect("there is memory");
     group.throughput(bytes(4)).bench_function("backward_apply", |bencher| {
-        bencher.iter(|| {
+        device::measure(bencher, &device, || {
             let target = Destination::write(target.as_slice_mut());
             norm::backward_apply_into(&backward, &gamma, Some(&sums), Some(target), None)
                 .expect("it runs");

@@ -2,6 +2,8 @@
 
 #![expect(missing_docs, reason = "criterion_group! makes a function without any")]
 
+mod device;
+
 use autograd::optimizer::{Optimizer, Sgd, StepSettings};
 use autograd::{ParameterStore, Var, functions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -26,17 +28,17 @@ fn train(network: &Classifier, store: &mut ParameterStore, optimizer: &mut Sgd, 
 }
 
 fn steps(criterion: &mut Criterion) {
-    let device = Device::best().expect("there is a device");
+    let device = device::device();
     let (architecture, head) = (Arch::ResNet18.architecture(), HeadOptions::default());
     let (network, mut store) =
         Classifier::new(architecture, CLASSES, &head, 0, &device).expect("it builds");
     let images = Tensor::full(&device, [BATCH, SIZE, SIZE, 3], device.activation(), 0.5)
         .expect("there is memory");
     let mut optimizer = Sgd::new(0.9);
-    let mut group = criterion.benchmark_group("step");
+    let mut group = device::group(criterion, &device, "step");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("infer", |bencher| {
-        bencher.iter(|| {
+        device::measure(bencher, &device, || {
             let mut pass = Pass::predict(&store);
             network.forward(&mut pass, Var::constant(images.clone())).expect("it runs")
         });
@@ -44,7 +46,9 @@ fn steps(criterion: &mut Criterion) {
     for (name, trainable) in [("train head", [false, false, true]), ("train all", [true; 3])] {
         store.set_trainable(&trainable).expect("there are three groups");
         group.bench_function(name, |bencher| {
-            bencher.iter(|| train(&network, &mut store, &mut optimizer, &images));
+            device::measure(bencher, &device, || {
+                train(&network, &mut store, &mut optimizer, &images)
+            });
         });
     }
 }
