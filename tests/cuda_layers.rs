@@ -3,8 +3,8 @@
 //!
 //! Channels and kernels are the networks' own; the pictures are small, so that an emulated device is
 //! done in minutes, but leave a whole tile and a part of one. FASTLEARN_EXTENTS=full takes the networks'
-//! own pictures instead, for a real device. Only with FASTLEARN_FULL_SWEEP is anything run: `cargo xtask
-//! emulator --all` and the bundle for GPU machines set it.
+//! own pictures instead, for a real device. All of these tests are ignored unless asked for: `cargo xtask
+//! emulator --all` and the bundle for GPU machines ask.
 
 #[allow(dead_code, reason = "only convolutions are of interest here")]
 mod op_cases;
@@ -47,9 +47,6 @@ fn reduced(shape: ConvShape) -> ConvShape {
 }
 
 fn assert_agrees(format: Format, direction: ConvDirection) {
-    if std::env::var_os("FASTLEARN_FULL_SWEEP").is_none() {
-        return;
-    }
     let Some(mut contestant) = contestant::contestant(format) else { return };
     // That the same bits come out again is shown by the op cases.
     contestant.twins.clear();
@@ -64,16 +61,19 @@ macro_rules! layers {
             use super::{ConvDirection, Format};
 
             #[test]
+            #[ignore = "takes minutes on the emulated driver"]
             fn forward() {
                 super::assert_agrees(Format::$format, ConvDirection::Forward);
             }
 
             #[test]
+            #[ignore = "takes minutes on the emulated driver"]
             fn input_gradient() {
                 super::assert_agrees(Format::$format, ConvDirection::InputGradient);
             }
 
             #[test]
+            #[ignore = "takes minutes on the emulated driver"]
             fn weight_gradient() {
                 super::assert_agrees(Format::$format, ConvDirection::WeightGradient);
             }

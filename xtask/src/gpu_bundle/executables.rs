@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// Tests of CUDA devices, and the program that measures.
-const TESTS: [&str; 3] = ["cuda_ops", "cuda_steps", "cuda_layers"];
+const TESTS: [&str; 4] = ["cuda_ops", "cuda_host", "cuda_steps", "cuda_layers"];
 const EXAMPLE: &str = "rates";
 
 /// A release build without symbols: nobody debugs on that machine, and everything has to be carried there.
