@@ -2,7 +2,7 @@
 # Proves and measures the CUDA backend on a machine with an NVIDIA GPU: needs its driver and bash; Python with PyTorch
 # and compute-sanitizer for the steps that are named after them, which are left out, and named at the end, without.
 #
-#   ./run.sh [STEP...]      STEP is device, ops, layers, steps, sanitizer or rates; all of them if none is named
+#   ./run.sh [STEP...]      STEP is device, host, ops, layers, steps, sanitizer or rates; all of them if none is named
 #
 # Results go to results/. FASTLEARN_BUNDLE=tiny takes sizes at which everything runs once, in moments each.
 set -uo pipefail
@@ -64,6 +64,10 @@ step_device() {
     fi
 }
 
+step_host() {
+    run tests-cuda_host ./cuda_host --test-threads=1
+}
+
 step_ops() {
     if [[ $tiny ]]; then export FASTLEARN_CASES=9; fi
     each cuda_ops tests env
@@ -111,10 +115,10 @@ step_rates() {
 
 for step in "${@:-}"; do
     case $step in
-        device | ops | layers | steps | sanitizer | rates) "step_$step" ;;
-        "") for all in device ops layers steps sanitizer rates; do "step_$all"; done ;;
+        device | host | ops | layers | steps | sanitizer | rates) "step_$step" ;;
+        "") for all in device host ops layers steps sanitizer rates; do "step_$all"; done ;;
         *)
-            echo "run.sh: there is no step '$step': device, ops, layers, steps, sanitizer or rates" >&2
+            echo "run.sh: there is no step '$step': device, host, ops, layers, steps, sanitizer or rates" >&2
             exit 2
             ;;
     esac
