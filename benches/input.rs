@@ -9,8 +9,8 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastlearn::data::decode_picture;
 use image::{ImageFormat, RgbImage};
+use tensor_core::Tensor;
 use tensor_core::ops::augment::{AugmentPicture, AugmentShape, Border, augment};
-use tensor_core::{Device, Tensor};
 
 const SIZE: usize = 224;
 const BATCH: usize = 16;

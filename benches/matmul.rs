@@ -5,8 +5,8 @@
 mod device;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tensor_core::Tensor;
 use tensor_core::ops::matmul;
-use tensor_core::{Device, Tensor};
 
 /// Rows, columns, inner length, left and right stored transposed.
 const PRODUCTS: [(usize, usize, usize, bool, bool); 4] = [

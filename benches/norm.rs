@@ -5,9 +5,9 @@
 mod device;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tensor_core::Tensor;
 use tensor_core::memory::Destination;
 use tensor_core::ops::norm::{self, Backward, NormOptions, Running};
-use tensor_core::{Device, Tensor};
 
 const SHAPE: [usize; 4] = [8, 56, 56, 64];
 

@@ -9,8 +9,8 @@ use autograd::{ParameterStore, Var, functions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use models::head::HeadOptions;
 use models::{Arch, Classifier, Layer, Pass, PassMode};
+use tensor_core::Tensor;
 use tensor_core::ops::loss::{Loss, Target};
-use tensor_core::{Device, Tensor};
 
 const BATCH: usize = 8;
 const SIZE: usize = 128;

@@ -1,8 +1,9 @@
 //! Every distinct convolution of ResNet-18, 34 and 50 and ResNeXt-50 on a CUDA device against
 //! Reference: all directions, all formats, every legal plan.
 //!
-//! Channels and kernels are the networks' own; the pictures are small, so that an emulated device is
-//! done in minutes, but leave a whole tile and a part of one. FASTLEARN_EXTENTS=full takes the networks'
+//! Kernels, strides and groups are the networks' own. Pictures are small and the widest layers narrower,
+//! so that an emulated device is done in minutes: the rows leave a whole tile and a part of one, and the
+//! channels what they leave at full width, nothing, but for more than one tile of them. FASTLEARN_EXTENTS=full takes the networks'
 //! own pictures instead, for a real device. All of these tests are ignored unless asked for: `cargo xtask
 //! emulator --all` and the bundle for GPU machines ask.
 
@@ -41,9 +42,16 @@ fn shapes() -> Vec<ConvShape> {
     layers::distinct(shapes).into_iter().map(|(shape, _)| shape).collect()
 }
 
+/// The widest layers: 512 channels of a pixel, or 256 of a window. Groups are narrow as they are.
 fn reduced(shape: ConvShape) -> ConvShape {
     let [h, w] = shape.stride.map(|stride| SIDE * stride);
-    ConvShape { n: PICTURES, h, w, ..shape }
+    let widest = match (shape.groups, shape.r) {
+        (1, 1) => 512,
+        (1, _) => 256,
+        _ => usize::MAX,
+    };
+    let (c, k) = (shape.c.min(widest), shape.k.min(widest));
+    ConvShape { n: PICTURES, h, w, c, k, ..shape }
 }
 
 fn assert_agrees(format: Format, direction: ConvDirection) {
@@ -86,12 +94,12 @@ layers!(F32 in f32, Bf16 in bf16, Tf32 in tf32);
 #[test]
 fn the_reduced_layers_keep_what_makes_them_different() {
     let shapes = shapes();
-    assert!(shapes.len() > 40, "{}", shapes.len());
+    assert!(shapes.len() > 30, "{}", shapes.len());
     let has = |c, k, r, stride, groups| {
         shapes.iter().any(|shape| {
             (shape.c, shape.k, shape.r, shape.stride[0], shape.groups) == (c, k, r, stride, groups)
         })
     };
-    assert!(has(3, 64, 7, 2, 1) && has(512, 512, 3, 1, 1) && has(1024, 2048, 1, 2, 1));
+    assert!(has(3, 64, 7, 2, 1) && has(256, 256, 3, 2, 1) && has(512, 512, 1, 2, 1));
     assert!(has(128, 128, 3, 1, 32) && has(1024, 1024, 3, 2, 32));
 }
