@@ -12,7 +12,7 @@ use super::committed::write_at_once;
 use super::source::{Source, sha256};
 
 /// Raised with every change to how PTX is made, so that what was made otherwise is not found.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A PTX that assembles without spills.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

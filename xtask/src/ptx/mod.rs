@@ -103,6 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         let changed = committed::write(&root, &files, &sources)?;
         println!("{changed} files of {} changed", committed::FOLDER);
     }
+    needless_targets(&chosen, &files).iter().for_each(|notice| println!("notice: {notice}"));
     problems.iter().for_each(|problem| println!("{problem}"));
     let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
     let seconds = start.elapsed().as_secs_f64();
@@ -208,6 +209,24 @@ impl Workshop {
         }
         Ok(Entry { text, usages })
     }
+}
+
+/// Targets whose PTX is that of the target below, which runs on their chips as well.
+fn needless_targets(sources: &[&Source], files: &Files) -> Vec<String> {
+    let mut notices = Vec::new();
+    for source in sources {
+        let ptx = |target| files.get(&committed::path(&source.stem, target));
+        for pair in source.targets.windows(2) {
+            let (Some(lower), Some(higher)) = (ptx(pair[0]), ptx(pair[1])) else { continue };
+            if text::body(lower).eq(text::body(higher)) {
+                notices.push(format!(
+                    "{}/{}.cu: the PTX for {} is that for {}, which runs there too; its head need not name it",
+                    source::FOLDER, source.stem, pair[1], pair[0]
+                ));
+            }
+        }
+    }
+    notices
 }
 
 fn refuse_spills(usages: &[Usage]) -> Result<()> {
