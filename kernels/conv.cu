@@ -1,7 +1,7 @@
 // Convolution of NHWC pictures by KRSC weights on the ordinary float units: forward, input gradient and
 // weight gradient as implicit matrix products, for any kernel size, stride, padding and number of channels,
 // in f32 and in bf16 with f32 sums. Grouped convolutions are in conv_grouped.cu, the first layer's in
-// conv_stem.cu, tensor cores in conv_mma.cu.
+// conv_stem.cu, products on tensor cores in conv_mma.cu.
 // targets: sm_75 sm_80 sm_90a
 //
 // Computes, with output pixels m = (n, p, q) and taps d = (r, s, c):
@@ -21,7 +21,7 @@
 #include "common/conv_window.cuh"
 #include "common/tile_store.cuh"
 
-// What a tile's block is for; the columns of the product run fastest.
+// Where the block's tile begins; the columns of the product run fastest.
 __device__ __forceinline__ void tile_origin(int columns, int tile_rows, int tile_columns, int& first_row,
                                             int& first_column) {
   int across = (columns + tile_columns - 1) / tile_columns;
@@ -120,23 +120,25 @@ conv_sum_parts_f32(const float* partials, float* gradient, int elements, int par
   store_sum_of_parts(partials, gradient, elements, parts, accumulate);
 }
 
-#define CONV_KERNELS(NAME, ROWS, COLUMNS, BLOCKS, VECTOR, T, DTYPE)                                             \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                   \
-  conv_forward_##NAME##_##DTYPE(const T* input, const float* scale, const float* shift, const T* weights,       \
-                                T* output, float* partials, ConvGeometry conv) {                                \
-    conv_forward<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(input, scale, shift, weights, output, partials, conv); \
-  }                                                                                                             \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                   \
-  conv_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,           \
-                                       ConvGeometry conv, int accumulate) {                                     \
-    conv_input_gradient<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(output_gradient, weights, input_gradient, conv, \
-                                                                accumulate);                                    \
-  }                                                                                                             \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                   \
-  conv_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient, float* sums_of_parts,         \
-                                        ConvGeometry conv, int part_pixels, int accumulate) {                   \
-    conv_weight_gradient<RegisterTile<ROWS, COLUMNS>, T, VECTOR>(input, output_gradient, sums_of_parts, conv,   \
-                                                                 part_pixels, accumulate);                      \
+#define CONV_KERNELS(NAME, ROWS, COLUMNS, BLOCKS, VECTOR, T, DTYPE)                                       \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                             \
+  conv_forward_##NAME##_##DTYPE(const T* input, const float* scale, const float* shift, const T* weights, \
+                                T* output, float* partials, ConvGeometry conv) {                          \
+    using Tile = RegisterTile<ROWS, COLUMNS>;                                                             \
+    conv_forward<Tile, T, VECTOR>(input, scale, shift, weights, output, partials, conv);                  \
+  }                                                                                                       \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                             \
+  conv_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,     \
+                                       ConvGeometry conv, int accumulate) {                               \
+    using Tile = RegisterTile<ROWS, COLUMNS>;                                                             \
+    conv_input_gradient<Tile, T, VECTOR>(output_gradient, weights, input_gradient, conv, accumulate);     \
+  }                                                                                                       \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                             \
+  conv_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient, float* sums_of_parts,   \
+                                        ConvGeometry conv, int part_pixels, int accumulate) {             \
+    using Tile = RegisterTile<ROWS, COLUMNS>;                                                             \
+    conv_weight_gradient<Tile, T, VECTOR>(input, output_gradient, sums_of_parts, conv, part_pixels,       \
+                                          accumulate);                                                    \
   }
 
 CONV_KERNELS(128x128, 128, 128, 2, true, float, f32)

@@ -6,12 +6,12 @@
 // has 4 to 32 channels in the networks this is for: too few to fill a matrix tile, so every thread sums for
 // itself, from the first-level cache, and neighbours share what they read there.
 // Tiling: forward and input gradient: 4 pixels by `WIDTH` channels a thread, neighbouring threads on
-// neighbouring channels. Weight gradient: `WIDTH` output by `WIDTH` input channels by 3 taps of a kernel row a
-// thread, over a part of the pixels; conv_grouped_sum_parts adds the parts in order. WIDTH is 4 in the `x4`
+// neighbouring channels. Weight gradient: `WIDTH` output by `WIDTH` input channels by 3 taps of a kernel row
+// a thread, over a part of the pixels; conv_grouped_sum_parts adds the parts in order. WIDTH is 4 in the `x4`
 // kernels, for groups of a multiple of 4 channels on both sides, and 1 in the `any` kernels.
 // Weights come prepared as `[r, s, from / WIDTH, to, WIDTH]`: `to` are all channels of the side that is
 // written, `from` those of one group on the side that is read.
-// Shared memory: none. Limits: 2^31 - 1 elements in a tensor and of workspace.
+// Shared memory: none, but 4 KiB to add parts. Limits: 2^31 - 1 elements in a tensor and of workspace.
 // Moves at least input + weights + output; does 2 n p q k r s (c / groups) FLOPs in each direction. With 32
 // groups of 4 in f32 that is 9 FLOPs a byte: bound by memory; with groups of 32, by the float units.
 
@@ -253,23 +253,23 @@ conv_grouped_sum_parts_f32(const float* partials, float* gradient, int elements,
   store_sum_of_parts(partials, gradient, elements, parts, accumulate);
 }
 
-#define GROUPED_KERNELS(NAME, WIDTH, T, DTYPE)                                                                  \
-  RESIDENT_KERNEL(256, 3)                                                                                       \
-  conv_grouped_forward_##NAME##_##DTYPE(const T* input, const T* weights, T* output, GroupedGeometry conv,      \
-                                        Divisor quads) {                                                        \
-    grouped_product<ForwardSides, WIDTH>(ForwardSides{conv}, input, weights, output, quads, false);             \
-  }                                                                                                             \
-  RESIDENT_KERNEL(256, 3)                                                                                       \
-  conv_grouped_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,   \
-                                               GroupedGeometry conv, Divisor quads, int accumulate) {           \
-    grouped_product<BackwardSides, WIDTH>(BackwardSides{conv}, output_gradient, weights, input_gradient, quads, \
-                                          accumulate);                                                          \
-  }                                                                                                             \
-  KERNEL(256)                                                                                                   \
-  conv_grouped_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient,                       \
-                                                float* sums_of_parts, GroupedGeometry conv, GroupedUnits by,    \
-                                                int accumulate) {                                               \
-    grouped_weight_gradient<WIDTH>(input, output_gradient, sums_of_parts, conv, by, accumulate);                \
+#define GROUPED_KERNELS(NAME, WIDTH, T, DTYPE)                                                                 \
+  RESIDENT_KERNEL(256, 3)                                                                                      \
+  conv_grouped_forward_##NAME##_##DTYPE(const T* input, const T* weights, T* output, GroupedGeometry conv,     \
+                                        Divisor quads) {                                                       \
+    grouped_product<ForwardSides, WIDTH>(ForwardSides{conv}, input, weights, output, quads, false);            \
+  }                                                                                                            \
+  RESIDENT_KERNEL(256, 3)                                                                                      \
+  conv_grouped_input_gradient_##NAME##_##DTYPE(const T* output_gradient, const T* weights, T* input_gradient,  \
+                                               GroupedGeometry conv, Divisor quads, int accumulate) {          \
+    BackwardSides sides = {conv};                                                                              \
+    grouped_product<BackwardSides, WIDTH>(sides, output_gradient, weights, input_gradient, quads, accumulate); \
+  }                                                                                                            \
+  KERNEL(256)                                                                                                  \
+  conv_grouped_weight_gradient_##NAME##_##DTYPE(const T* input, const T* output_gradient,                      \
+                                                float* sums_of_parts, GroupedGeometry conv, GroupedUnits by,   \
+                                                int accumulate) {                                              \
+    grouped_weight_gradient<WIDTH>(input, output_gradient, sums_of_parts, conv, by, accumulate);               \
   }
 
 #define GROUPED_FAMILY(T, DTYPE)                                                                      \

@@ -1,6 +1,6 @@
-// The first layer of a residual network, a 7x7 convolution with stride 2 of three-channel pictures, and others
-// like it of fewer than 8 channels: forward and weight gradient, in f32 and in bf16 with f32 sums. Its input
-// gradient, which hardly anyone needs, is conv.cu's; bf16 on tensor cores is in conv_stem_mma.cu.
+// The first layer of a residual network, a 7x7 convolution with stride 2 of three-channel pictures, and
+// others like it of fewer than 8 channels: forward and weight gradient, in f32 and in bf16 with f32 sums. Its
+// input gradient, which hardly anyone needs, is conv.cu's; bf16 on tensor cores is in conv_stem_mma.cu.
 // targets: sm_75 sm_80 sm_90a
 //
 // Computes what conv.cu does. With so few channels an output's window is a few runs of `s c` neighbours, too
@@ -9,13 +9,13 @@
 // Tiling: 8x16 output pixels by 64 output channels a block.
 //   forward          128 threads with 8 pixels by 8 channels each; the weights pass through shared memory one
 //                    kernel row at a time. They come prepared as `[r, s c, k]`.
-//   weight gradient  256 threads with 8 output channels by 5 taps each (a tap is one of r s c, at most 160); a
-//                    block sums over the tiles that are its part's, then conv_stem_sum_parts adds the parts in
-//                    order.
+//   weight gradient  256 threads with 8 output channels by 5 taps each (a tap is one of r s c, at most 160);
+//                    a block sums over the tiles that are its part's, then conv_stem_sum_parts adds the parts
+//                    in order.
 // Shared memory, for 7x7 with stride 2 and 3 channels: 14.4 KiB and 41.1 KiB. Limits: 48 KiB of it; 2^31 - 1
 // elements in a tensor and of workspace.
 // Moves at least input + weights + output; does 2 n p q k r s c FLOPs in each direction: in f32 at 7x7x3 into
-// 64 channels 66 a byte, so that the float units bind it.
+// 64 channels 62 a byte, so that the float units bind it.
 
 #include "common/ptx.cuh"
 #include "common/stem_tile.cuh"

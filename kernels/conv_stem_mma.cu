@@ -1,23 +1,24 @@
-// The first layer of a residual network on tensor cores, in bf16 with f32 sums: forward and weight gradient of
-// the same shapes as conv_stem.cu, which is their twin on the ordinary float units.
+// The first layer of a residual network on tensor cores, in bf16 with f32 sums: forward and weight gradient
+// of the same shapes as conv_stem.cu, which is their twin on the ordinary float units.
 // targets: sm_80 sm_90a
 //
-// Computes what conv.cu does. An output's window is `r` runs of `s c` neighbours in the patch that a block has
-// brought into shared memory (common/stem_tile.cuh); windows overlap there, so nothing is unfolded.
+// Computes what conv.cu does. An output's window is `r` runs of `s c` neighbours in the patch that a block
+// has brought into shared memory (common/stem_tile.cuh); windows overlap there, so nothing is unfolded.
 // Tiling: 8x16 output pixels by 64 output channels a block of 128 threads.
-//   forward          a warp has two rows of 16 pixels. Runs are cut into eighths of a step of 16, filled up with
-//                    zeros: seven runs of 21 make 21 eighths, so 11 steps. Weights come prepared as the fragments
-//                    that lanes load (`prepared_weight`); a lane's columns are 16 neighbouring channels, so that
-//                    it stores them 16 bytes at a time. A block does `TILES_OF_BLOCK` tiles with the same weights.
-//   weight gradient  a step is a row of 16 pixels. A warp has 40 of at most 160 taps and all 64 channels; their
-//                    gradients lie in shared memory as `[pixel][channel]` in pieces of 16 bytes, swizzled by the
-//                    pixel. A block sums over the tiles that are its part's, then conv_stem_mma_sum_parts adds
-//                    the parts in order.
+//   forward          a warp has two rows of 16 pixels. Runs are cut into halves of a step of 16, filled up
+//                    with zeros: seven runs of 21 make 21 halves, so 11 steps. Weights come prepared as the
+//                    fragments that lanes load (`prepared_weight`); a lane's columns are 16 neighbouring
+//                    channels, so that it stores them 16 bytes at a time. A block does `TILES_OF_BLOCK` tiles
+//                    with the same weights.
+//   weight gradient  a step is a row of 16 pixels. A warp has 40 of at most 160 taps and all 64 channels;
+//                    their gradients lie in shared memory as `[pixel][channel]` in pieces of 16 bytes,
+//                    swizzled by the pixel. A block sums over the tiles that are its part's, then
+//                    conv_stem_mma_sum_parts adds the parts in order.
 // Shared memory, for 7x7 with stride 2 and 3 channels: 26.7 KiB and 20.7 KiB. Limits: 48 KiB of it; a step of
-// an even number of elements from a pixel's window to the next in the forward direction; 8 divides the output's
-// channels; 2^31 - 1 elements in a tensor and of workspace.
-// Moves at least input + weights + output; does 2 n p q k r s c FLOPs in each direction, of which it wastes a
-// fifth on zeros: at 7x7x3 into 64 channels 130 a byte, so that memory binds it.
+// an even number of elements from a pixel's window to the next in the forward direction; 8 divides the
+// output's channels; 2^31 - 1 elements in a tensor and of workspace.
+// Moves at least input + weights + output; does 2 n p q k r s c FLOPs in each direction and a fifth more on
+// zeros: at 7x7x3 into 64 channels 124 a byte, so that memory binds it.
 
 #include "common/ptx.cuh"
 #include "common/stem_tile.cuh"
@@ -27,39 +28,39 @@
 
 // Tiles of pixels that a block of the forward direction does, one after the other.
 constexpr int TILES_OF_BLOCK = 4;
-// Elements of an eighth: half a step's depth.
-constexpr int EIGHTH = 8;
+// Elements of half a step's depth, what a run is filled up to a multiple of.
+constexpr int HALF_STEP = 8;
 // What a step of prepared weights fills: depth 16 by 64 channels, in 32-bit registers.
 constexpr int STEP_REGISTERS = 16 * TILE_K / 2;
 
-__device__ __forceinline__ int eighths_of_run(const StemGeometry& conv) {
-  return (conv.s * conv.c + EIGHTH - 1) / EIGHTH;
+__device__ __forceinline__ int half_steps_of_run(const StemGeometry& conv) {
+  return (conv.s * conv.c + HALF_STEP - 1) / HALF_STEP;
 }
 
 __device__ __forceinline__ int steps_of_window(const StemGeometry& conv) {
-  return (conv.r * eighths_of_run(conv) + 1) / 2;
+  return (conv.r * half_steps_of_run(conv) + 1) / 2;
 }
 
 // The patch in bytes, with room for what fragments read beyond its end and do not use; a multiple of 16.
 __device__ __forceinline__ int patch_bytes(const StemGeometry& conv) {
-  return (conv.patch_rows * conv.patch_columns + 2 * EIGHTH + 7) / 8 * 16;
+  return (conv.patch_rows * conv.patch_columns + 2 * HALF_STEP + 7) / 8 * 16;
 }
 
-// Walks through the eighths of a window.
-struct EighthCursor {
+// Walks through the half steps of a window.
+struct HalfStepCursor {
   int row;
-  int eighth;
+  int half;
 
-  __device__ __forceinline__ void next(int eighths) {
-    if (++eighth == eighths) {
-      eighth = 0;
+  __device__ __forceinline__ void next(int halves) {
+    if (++half == halves) {
+      half = 0;
       row++;
     }
   }
 
-  // Which half words of the pair that lane `t` of four reads in this eighth are of the window.
+  // Which half words of the pair that lane `t` of four reads in this half step are of the window.
   __device__ __forceinline__ uint32_t mask(const StemGeometry& conv, int t) const {
-    int left = conv.s * conv.c - eighth * EIGHTH - 2 * t;
+    int left = conv.s * conv.c - half * HALF_STEP - 2 * t;
     if (row >= conv.r || left <= 0) return 0;
     return left == 1 ? 0x0000FFFFu : 0xFFFFFFFFu;
   }
@@ -76,7 +77,7 @@ conv_stem_mma_forward_bf16(const bf16* input, const bf16* weights, bf16* output,
   DYNAMIC_SHARED(memory);
   bf16* patch = reinterpret_cast<bf16*>(memory);
   unsigned char* fragments = memory + patch_bytes(conv);
-  int steps = steps_of_window(conv), eighths = eighths_of_run(conv);
+  int steps = steps_of_window(conv), halves = half_steps_of_run(conv);
   const bf16* prepared = weights + int(blockIdx.y) * steps * STEP_REGISTERS * 2;
   for (int i = int(threadIdx.x); i < steps * STEP_REGISTERS / 4; i += int(blockDim.x)) {
     cp_async<16>(fragments + i * 16, prepared + i * 8);
@@ -94,22 +95,22 @@ conv_stem_mma_forward_bf16(const bf16* input, const bf16* weights, bf16* output,
     load_patch(input, conv, tile, patch);
     __syncthreads();
     float sums[2][8][4] = {};
-    EighthCursor cursor = {0, 0};
+    HalfStepCursor cursor = {0, 0};
     for (int step = 0; step < steps; step++) {
       uint32_t pixels[2][4];
 #pragma unroll
       for (int half = 0; half < 2; half++) {
         uint32_t mask = cursor.mask(conv, t);
-        // An eighth behind the last one reads the first one again, for nothing.
+        // Behind the last one it reads the first one again, for nothing.
         const bf16* window = windows;
-        if (cursor.row < conv.r) window += cursor.row * conv.patch_columns + cursor.eighth * EIGHTH;
+        if (cursor.row < conv.r) window += cursor.row * conv.patch_columns + cursor.half * HALF_STEP;
 #pragma unroll
         for (int row = 0; row < 2; row++) {
           const bf16* place = window + row * conv.stride_h * conv.patch_columns;
           pixels[row][half * 2] = load_pair(place) & mask;
           pixels[row][half * 2 + 1] = load_pair(place + 8 * step_across) & mask;
         }
-        cursor.next(eighths);
+        cursor.next(halves);
       }
       const unsigned char* filters = fragments + step * STEP_REGISTERS * 4 + lane * 16;
 #pragma unroll
@@ -146,18 +147,18 @@ conv_stem_mma_forward_bf16(const bf16* input, const bf16* weights, bf16* output,
   }
 }
 
-// The weight at element `index` of the prepared ones, `[k / 64][step][pair of column tiles][lane][register][2]`.
-// Column `n` of column tile `j` is channel `n / 2 * 16 + 2 j + n % 2`.
+// The weight at element `index` of the prepared ones, `[k / 64][step][pair of column
+// tiles][lane][register][2]`. Column `n` of column tile `j` is channel `n / 2 * 16 + 2 j + n % 2`.
 __device__ __forceinline__ float prepared_weight(const float* weights, const StemGeometry& conv, int index) {
   // The hardware's division: this runs over the weights alone.
-  int steps = steps_of_window(conv), eighths = eighths_of_run(conv), run = conv.s * conv.c;
+  int steps = steps_of_window(conv), halves = half_steps_of_run(conv), run = conv.s * conv.c;
   int part = index % 2, place = index / 2;
   int within = place % 4, lane = place / 4 % 32, pair = place / 128 % 4;
   int step = place / STEP_REGISTERS % steps, tile = place / STEP_REGISTERS / steps;
   int column = pair * 2 + within / 2, n = lane / 4;
   int k = tile * TILE_K + n / 2 * 16 + column * 2 + n % 2;
-  int eighth = step * 2 + within % 2;
-  int row = eighth / eighths, tap = eighth % eighths * EIGHTH + lane % 4 * 2 + part;
+  int half = step * 2 + within % 2;
+  int row = half / halves, tap = half % halves * HALF_STEP + lane % 4 * 2 + part;
   bool exists = k < conv.k && row < conv.r && tap < run;
   return exists ? weights[(k * conv.r + row) * run + tap] : 0.0f;
 }
@@ -176,7 +177,8 @@ __device__ __forceinline__ bf16* gradient_piece(bf16* gradients, int pixel, int 
   return gradients + pixel * TILE_K + (piece ^ pixel % 8) * 8;
 }
 
-// Brings the tile's piece of the output's gradient into shared memory; zero where there is no pixel or channel.
+// Brings the tile's piece of the output's gradient into shared memory; zero where there is no pixel or
+// channel.
 __device__ __forceinline__ void load_gradients(const bf16* output_gradient, const StemGeometry& conv,
                                                const StemTile& tile, int first_k, bf16* gradients) {
   for (int i = int(threadIdx.x); i < TILE_PIXELS * TILE_K / 8; i += int(blockDim.x)) {
@@ -188,8 +190,8 @@ __device__ __forceinline__ void load_gradients(const bf16* output_gradient, cons
   }
 }
 
-// blockIdx.x is the part: every `gridDim.x`-th tile; blockIdx.y the tile of output channels. The sums go to the
-// part's own range of `sums_of_parts`.
+// blockIdx.x is the part: every `gridDim.x`-th tile; blockIdx.y the tile of output channels. The sums go to
+// the part's own range of `sums_of_parts`.
 KERNEL(128)
 conv_stem_mma_weight_gradient_bf16(const bf16* input, const bf16* output_gradient, float* sums_of_parts,
                                    StemGeometry conv, int accumulate) {

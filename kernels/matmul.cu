@@ -2,8 +2,8 @@
 // Tensor cores are in matmul_mma.cu.
 // targets: sm_75 sm_80 sm_90a
 //
-// Computes product[i, j] = sum_d left[i, d] right[d, j] + bias[j], written or added to what lies there. In the
-// names, n and t say of the left and of the right side whether it is stored as it is or transposed.
+// Computes product[i, j] = sum_d left[i, d] right[d, j] + bias[j], written or added to what lies there. In
+// the names, n and t say of the left and of the right side whether it is stored as it is or transposed.
 // Tiling: 128x128 or 64x64 elements a block of 256 or 64 threads, 8x8 a thread, 8 of the depth a step
 // (common/register_tile.cuh). The `any` kernels (64x64) move element by element, for lengths that 4 does not
 // divide. A product with few tiles is split along its depth: each part writes its own sums into the workspace
@@ -15,9 +15,10 @@
 #include "common/divide.cuh"
 #include "common/tile_store.cuh"
 
+// The host's twin is `Parameters` in cuda/matmul/simt.rs.
 struct MatmulParameters {
   int m, n, k;
-  // Of one part; a multiple of 8 unless there is one part.
+  // Of one part, the last one perhaps less; a multiple of 8.
   int part_depth;
   int accumulate;
 };
@@ -83,12 +84,12 @@ matmul_sum_parts_f32(const float* partials, const float* bias, float* product, D
   product[index] = accumulate ? product[index] + sum : sum;
 }
 
-#define MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, NAME, ROWS, COLUMNS, BLOCKS, VECTOR)           \
-  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                                  \
-  matmul_##SIDES##_##NAME##_f32(const float* left, const float* right, const float* bias, float* product,      \
-                                MatmulParameters by) {                                                         \
-    matmul<RegisterTile<ROWS, COLUMNS>, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, VECTOR>(left, right, bias, product, \
-                                                                                   by);                        \
+#define MATMUL_KERNEL(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, NAME, ROWS, COLUMNS, BLOCKS, VECTOR)      \
+  RESIDENT_KERNEL(ROWS* COLUMNS / 64, BLOCKS)                                                             \
+  matmul_##SIDES##_##NAME##_f32(const float* left, const float* right, const float* bias, float* product, \
+                                MatmulParameters by) {                                                    \
+    using Tile = RegisterTile<ROWS, COLUMNS>;                                                             \
+    matmul<Tile, LEFT_TRANSPOSED, RIGHT_TRANSPOSED, VECTOR>(left, right, bias, product, by);              \
   }
 
 #define MATMUL_KERNELS(SIDES, LEFT_TRANSPOSED, RIGHT_TRANSPOSED)                      \

@@ -115,10 +115,10 @@ struct InputWindows {
   }
 };
 
-// The input pixels of one phase of a strided convolution: those that the same taps reach. A tap
-// `first_row + i * stride_h` of the kernel joins input row `first_h + y * stride_h` to output row
-// `first_p + y - i`. With a stride of 1 there is one phase and it is everything. It lies in shared memory, for
-// a thread has no registers to spare for it.
+// The input pixels of one phase of a strided convolution: those that the same taps reach. A tap `first_row +
+// i * stride_h` of the kernel joins input row `first_h + y * stride_h` to output row `first_p + y - i`. With
+// a stride of 1 there is one phase and it is everything. It lies in shared memory, for a thread has no
+// registers to spare for it.
 struct InputPhase {
   int first_row, first_column;  // of the kernel
   int rows, columns;            // taps

@@ -151,9 +151,9 @@ __device__ __forceinline__ void multiply_step(const float* left, const float* ri
 // always made, and finds zeros if there is nothing to sum). `shared` has
 // `Tile::SHARED` floats, 16-byte aligned, that nobody reads any more when this returns.
 template <class Tile, class Left, class Right>
-__device__ __forceinline__ void multiply_tile(const Left& left_source, const Right& right_source, int first_row,
-                                              int first_column, int first_depth, int steps, float* shared,
-                                              float (&sums)[8][8]) {
+__device__ __forceinline__ void multiply_tile(const Left& left_source, const Right& right_source,
+                                              int first_row, int first_column, int first_depth, int steps,
+                                              float* shared, float (&sums)[8][8]) {
 #pragma unroll
   for (int i = 0; i < 8; i++) {
 #pragma unroll

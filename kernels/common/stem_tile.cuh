@@ -45,17 +45,30 @@ __device__ __forceinline__ void to_patch(float& place, float value) { place = va
 __device__ __forceinline__ void to_patch(float& place, bf16 value) { place = to_float(value); }
 __device__ __forceinline__ void to_patch(bf16& place, bf16 value) { place = value; }
 
+// Elements of a patch that a thread has on their way at one time.
+constexpr int PATCH_LOADS = 4;
+
 // Brings what the tile sees of the input into shared memory; zero outside the picture.
 template <class T, class Shared>
 __device__ __forceinline__ void load_patch(const T* input, const StemGeometry& conv, const StemTile& tile,
                                            Shared* patch) {
   int top = tile.first_p * conv.stride_h - conv.padding_h;
   int left = (tile.first_q * conv.stride_w - conv.padding_w) * conv.c;
-  int line = conv.w * conv.c;
-  for (int i = int(threadIdx.x); i < conv.patch_rows * conv.patch_columns; i += int(blockDim.x)) {
-    int column, row = divide(i, conv.by_patch_columns, column);
-    int y = top + row, x = left + column;
-    bool inside = uint32_t(y) < uint32_t(conv.h) && uint32_t(x) < uint32_t(line);
-    to_patch(patch[i], inside ? input[(tile.picture * conv.h + y) * line + x] : T{});
+  int line = conv.w * conv.c, elements = conv.patch_rows * conv.patch_columns;
+  const T* picture = input + tile.picture * conv.h * line;
+  for (int first = int(threadIdx.x); first < elements; first += PATCH_LOADS * int(blockDim.x)) {
+    T loaded[PATCH_LOADS];
+#pragma unroll
+    for (int j = 0; j < PATCH_LOADS; j++) {
+      int column, row = divide(first + j * int(blockDim.x), conv.by_patch_columns, column);
+      int y = top + row, x = left + column;
+      bool inside = row < conv.patch_rows && uint32_t(y) < uint32_t(conv.h) && uint32_t(x) < uint32_t(line);
+      loaded[j] = inside ? picture[y * line + x] : T{};
+    }
+#pragma unroll
+    for (int j = 0; j < PATCH_LOADS; j++) {
+      int i = first + j * int(blockDim.x);
+      if (i < elements) to_patch(patch[i], loaded[j]);
+    }
   }
 }

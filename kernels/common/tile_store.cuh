@@ -76,8 +76,8 @@ __device__ __forceinline__ void round_sums(float (&sums)[8][8]) {
 // Adds up over the tile's rows what each thread has summed for its eight columns, in the order of the
 // rows: `totals` gets a float a column. `shared` has `ROWS / 8 * COLUMNS` floats.
 template <class Tile>
-__device__ __forceinline__ void sum_columns(const float (&mine)[8], const TilePlace<Tile>& place, float* shared,
-                                            float* totals) {
+__device__ __forceinline__ void sum_columns(const float (&mine)[8], const TilePlace<Tile>& place,
+                                            float* shared, float* totals) {
   int group = place.row / 4;
 #pragma unroll
   for (int j = 0; j < 8; j++) shared[group * Tile::COLUMNS + place.column_of(j)] = mine[j];
@@ -92,8 +92,8 @@ __device__ __forceinline__ void sum_columns(const float (&mine)[8], const TilePl
 }
 
 // Count, mean and M2 of each of the tile's columns over its first `rows` rows, as `[3, columns]` at
-// `partials`: two passes over the sums in registers, so that nothing cancels. Sums of rows beyond must be zero.
-// `shared` has `Tile::SHARED` floats.
+// `partials`: two passes over the sums in registers, so that nothing cancels. Sums of rows beyond must be
+// zero. `shared` has `Tile::SHARED` floats.
 template <class Tile>
 __device__ __forceinline__ void store_statistics(float* partials, const float (&sums)[8][8],
                                                  const TilePlace<Tile>& place, int rows, int first_column,
@@ -129,12 +129,13 @@ __device__ __forceinline__ void store_statistics(float* partials, const float (&
   }
 }
 
-// A block of 256 threads adds the parts of 256 elements: each thread has four of them, 64 apart, and adds every
-// fourth part; then the four slices are added in order.
+// A block of 256 threads adds the parts of 256 elements: each thread has four of them, 64 apart, and adds
+// every fourth part; then the four slices are added in order.
 constexpr int SUM_COLUMNS = 64;
 constexpr int SUM_SLICES = 4;
 
-// The sum over `parts` of this thread's own element, number `blockIdx.x * 256 + threadIdx.x`. All must call it.
+// The sum over `parts` of this thread's own element, number `blockIdx.x * 256 + threadIdx.x`. All must call
+// it.
 __device__ __forceinline__ float sum_parts(const float* partials, int elements, int parts) {
   __shared__ float sums[SUM_SLICES][SUM_SLICES * SUM_COLUMNS];
   int column = int(threadIdx.x) % SUM_COLUMNS, slice = int(threadIdx.x) / SUM_COLUMNS;

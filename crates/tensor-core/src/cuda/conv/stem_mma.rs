@@ -23,7 +23,7 @@ const PREPARE_THREADS: usize = 256;
 const TILES_OF_BLOCK: usize = 4;
 /// Depth of a step of the tensor cores; half of it is what runs of taps are filled up to.
 const STEP: usize = 16;
-const EIGHTH: usize = 8;
+const HALF_STEP: usize = 8;
 
 /// Rows and columns of a patch, the columns rounded up so that pairs of elements are aligned.
 fn patch(shape: &ConvShape) -> [usize; 2] {
@@ -33,7 +33,7 @@ fn patch(shape: &ConvShape) -> [usize; 2] {
 
 /// Steps of a window.
 fn steps(shape: &ConvShape) -> usize {
-    (shape.r * (shape.s * shape.c).div_ceil(EIGHTH)).div_ceil(2)
+    (shape.r * (shape.s * shape.c).div_ceil(HALF_STEP)).div_ceil(2)
 }
 
 /// Elements of the prepared weights.
@@ -44,12 +44,12 @@ fn prepared_len(shape: &ConvShape) -> usize {
 /// Bytes of shared memory of a block: the patch, with room for what is read beyond its end, and the
 /// weights, or the gradients of a tile.
 fn shared(shape: &ConvShape, direction: ConvDirection) -> usize {
-    let patch = patch(shape).iter().product::<usize>() + 2 * EIGHTH;
+    let patch = patch(shape).iter().product::<usize>() + 2 * HALF_STEP;
     let beside = match direction {
         ConvDirection::WeightGradient => TILE_P * TILE_Q * TILE_K,
         _ => steps(shape) * STEP * TILE_K,
     };
-    (patch.next_multiple_of(EIGHTH) + beside) * DType::Bf16.size()
+    (patch.next_multiple_of(HALF_STEP) + beside) * DType::Bf16.size()
 }
 
 fn is_legal(shape: &ConvShape, direction: ConvDirection) -> bool {
@@ -59,7 +59,7 @@ fn is_legal(shape: &ConvShape, direction: ConvDirection) -> bool {
         ConvDirection::WeightGradient => shape.r * shape.s * shape.c <= MOST_TAPS,
     };
     fits && has_few_channels(shape)
-        && shape.k.is_multiple_of(EIGHTH)
+        && shape.k.is_multiple_of(HALF_STEP)
         && shared(shape, direction) <= MOST_SHARED
 }
 
