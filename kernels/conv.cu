@@ -2,7 +2,7 @@
 // weight gradient as implicit matrix products, for any kernel size, stride, padding and number of channels,
 // in f32 and in bf16 with f32 sums. Grouped convolutions are in conv_grouped.cu, the first layer's in
 // conv_stem.cu, products on tensor cores in conv_mma.cu.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 //
 // Computes, with output pixels m = (n, p, q) and taps d = (r, s, c):
 //   forward          output[m, k]  = sum_d input[window(m), d] weights[k, d]

@@ -1,6 +1,6 @@
 // Grouped convolution of NHWC pictures (ResNeXt, depthwise): forward, input gradient and weight gradient, all
 // groups in one launch, in f32 and in bf16 with f32 sums. Without groups: conv.cu and conv_mma.cu.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 //
 // Computes what conv.cu does, where output channels of a group see that group's input channels alone. A group
 // has 4 to 32 channels in the networks this is for: too few to fill a matrix tile, so every thread sums for

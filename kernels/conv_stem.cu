@@ -1,7 +1,7 @@
 // The first layer of a residual network, a 7x7 convolution with stride 2 of three-channel pictures, and
 // others like it of fewer than 8 channels: forward and weight gradient, in f32 and in bf16 with f32 sums. Its
 // input gradient, which hardly anyone needs, is conv.cu's; bf16 on tensor cores is in conv_stem_mma.cu.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 //
 // Computes what conv.cu does. With so few channels an output's window is a few runs of `s c` neighbours, too
 // short to be fetched from global memory for every output: a block brings its whole piece of the input into

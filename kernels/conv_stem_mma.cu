@@ -1,6 +1,6 @@
 // The first layer of a residual network on tensor cores, in bf16 with f32 sums: forward and weight gradient
 // of the same shapes as conv_stem.cu, which is their twin on the ordinary float units.
-// targets: sm_80 sm_90a
+// targets: sm_80
 //
 // Computes what conv.cu does. An output's window is `r` runs of `s c` neighbours in the patch that a block
 // has brought into shared memory (common/stem_tile.cuh); windows overlap there, so nothing is unfolded.

@@ -1,6 +1,6 @@
 // Matrix products in f32 on the ordinary float units: `left x right (+ bias)`, either side stored transposed.
 // Tensor cores are in matmul_mma.cu.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75
 //
 // Computes product[i, j] = sum_d left[i, d] right[d, j] + bias[j], written or added to what lies there. In
 // the names, n and t say of the left and of the right side whether it is stored as it is or transposed.
