@@ -229,6 +229,36 @@ mod steps {
         Ok(())
     }
 
+    /// A fit records its full batches; while ops are profiled it runs them as they are given.
+    fn assert_recorded_steps_are_those_that_are_run(precision: Precision) -> Outcome<()> {
+        let Some(device) = cuda::open(CudaOptions::new().precision(precision)) else {
+            return Ok(());
+        };
+        let folder = tempfile::tempdir()?;
+        let counts = quickstart::world::Counts { train: 6, valid: 1 };
+        let kinds = &quickstart::world::shapes::UNSEEN;
+        quickstart::world::draw(folder.path(), kinds, counts, SIZE, 42)
+            .map_err(|error| error.to_string())?;
+        assert!(device.can_capture());
+        let recorded = first_losses(&device, folder.path())?;
+        device.start_profile();
+        let run = first_losses(&device, folder.path())?;
+        println!("{precision:?}: {recorded:?} recorded, {run:?} run");
+        assert!(recorded.len() >= 4, "{recorded:?}");
+        assert_eq!(recorded, run);
+        Ok(())
+    }
+
+    #[test]
+    fn of_a_fit_in_f32_have_the_same_bits_recorded_and_run() -> Outcome<()> {
+        assert_recorded_steps_are_those_that_are_run(Precision::F32)
+    }
+
+    #[test]
+    fn of_a_fit_in_bf16_have_the_same_bits_recorded_and_run() -> Outcome<()> {
+        assert_recorded_steps_are_those_that_are_run(Precision::Bf16)
+    }
+
     fn tensor_error(error: autograd::Error) -> tensor_core::Error {
         match error {
             autograd::Error::Tensor(error) => error,
