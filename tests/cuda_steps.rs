@@ -142,6 +142,16 @@ fn assert_same_step(precision: Precision, norms: NormMode, tolerance: Tolerance)
     Ok(())
 }
 
+/// A folder of the quickstart's pictures: four full batches and half of one.
+fn drawn_pictures() -> Outcome<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    let counts = quickstart::world::Counts { train: 6, valid: 1 };
+    let kinds = &quickstart::world::shapes::UNSEEN;
+    quickstart::world::draw(folder.path(), kinds, counts, SIZE, 42)
+        .map_err(|error| error.to_string())?;
+    Ok(folder)
+}
+
 /// Losses of the first batches of the quickstart's backbone, as its own training makes them.
 fn first_losses(device: &Device, folder: &std::path::Path) -> Outcome<Vec<f32>> {
     use fastlearn::schedule::OneCycle;
@@ -213,11 +223,7 @@ mod steps {
         let Some(device) = cuda::open(CudaOptions::new().precision(Precision::F32)) else {
             return Ok(());
         };
-        let folder = tempfile::tempdir()?;
-        let counts = quickstart::world::Counts { train: 6, valid: 1 };
-        let kinds = &quickstart::world::shapes::UNSEEN;
-        quickstart::world::draw(folder.path(), kinds, counts, SIZE, 42)
-            .map_err(|error| error.to_string())?;
+        let folder = drawn_pictures()?;
         let expected = first_losses(&Device::cpu()?, folder.path())?;
         let found = first_losses(&device, folder.path())?;
         println!("{expected:?} on the CPU\n{found:?} on {}", device.description());
@@ -234,11 +240,7 @@ mod steps {
         let Some(device) = cuda::open(CudaOptions::new().precision(precision)) else {
             return Ok(());
         };
-        let folder = tempfile::tempdir()?;
-        let counts = quickstart::world::Counts { train: 6, valid: 1 };
-        let kinds = &quickstart::world::shapes::UNSEEN;
-        quickstart::world::draw(folder.path(), kinds, counts, SIZE, 42)
-            .map_err(|error| error.to_string())?;
+        let folder = drawn_pictures()?;
         assert!(device.can_capture());
         let recorded = first_losses(&device, folder.path())?;
         device.start_profile();

@@ -99,10 +99,9 @@ impl Stepper {
         if self.given_up || !device.can_capture() {
             return Ok(false);
         }
-        let Some(full) = self.full.replace(self.full.unwrap_or(input.tensor.shape())) else {
-            return Ok(false);
-        };
-        if full != input.tensor.shape() {
+        let shape = input.tensor.shape();
+        let is_first = self.full.is_none();
+        if *self.full.get_or_insert(shape) != shape || is_first {
             return Ok(false);
         }
         if let Some((step, _)) = &self.recorded {
