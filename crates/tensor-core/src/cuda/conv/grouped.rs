@@ -118,12 +118,7 @@ impl Algorithm for Grouped {
         direction: ConvDirection,
         abilities: &Abilities,
     ) -> Vec<Plan> {
-        let has_type = match dtype {
-            DType::F32 => true,
-            DType::Bf16 => abilities.capability.has_bf16(),
-            _ => false,
-        };
-        if shape.groups == 1 || !has_type {
+        if shape.groups == 1 || !abilities.has_activations(dtype) {
             return Vec::new();
         }
         let fours = shape.group_c().is_multiple_of(4) && shape.group_k().is_multiple_of(4);

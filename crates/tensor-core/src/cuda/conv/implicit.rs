@@ -159,12 +159,7 @@ impl Algorithm for Implicit {
         direction: ConvDirection,
         abilities: &Abilities,
     ) -> Vec<Plan> {
-        let has_type = match dtype {
-            DType::F32 => true,
-            DType::Bf16 => abilities.capability.has_bf16(),
-            _ => false,
-        };
-        if shape.groups > 1 || !has_type {
+        if shape.groups > 1 || !abilities.has_activations(dtype) {
             return Vec::new();
         }
         let mut tiles: Vec<&Tile> = TILES.iter().filter(|t| t.is_legal(shape, dtype)).collect();

@@ -36,6 +36,17 @@ struct Abilities {
     tf32: bool,
 }
 
+impl Abilities {
+    /// True if the device keeps activations of this type.
+    fn has_activations(&self, dtype: DType) -> bool {
+        match dtype {
+            DType::F32 => true,
+            DType::Bf16 => self.capability.has_bf16(),
+            _ => false,
+        }
+    }
+}
+
 /// One way to compute convolutions. Its functions are those of [`ConvKernels`], called for its own
 /// plans alone.
 trait Algorithm: Sync {

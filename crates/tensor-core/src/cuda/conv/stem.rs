@@ -132,12 +132,7 @@ impl Algorithm for Stem {
         direction: ConvDirection,
         abilities: &Abilities,
     ) -> Vec<Plan> {
-        let has_type = match dtype {
-            DType::F32 => true,
-            DType::Bf16 => abilities.capability.has_bf16(),
-            _ => false,
-        };
-        if !has_type || !is_legal(shape, direction) {
+        if !abilities.has_activations(dtype) || !is_legal(shape, direction) {
             return Vec::new();
         }
         let plan = plan(VARIANT, shape, dtype);
