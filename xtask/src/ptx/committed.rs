@@ -1,4 +1,4 @@
-//! The files that tensor-core embeds: one PTX a source and target, and the table of them.
+//! The files that tensor-core embeds: one PTX a source and target.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,33 +11,12 @@ use super::source::{KNOWN_TARGETS, Source};
 /// Where the files lie, from the workspace's root.
 pub const FOLDER: &str = "crates/tensor-core/ptx";
 
-/// The table's file within the folder.
-const TABLE: &str = "table.rs";
-
 /// Paths within the folder, and texts.
 pub type Files = BTreeMap<String, String>;
 
 /// The path of a PTX within the folder.
 pub fn path(stem: &str, target: &str) -> String {
     format!("{target}/{stem}.ptx")
-}
-
-/// Adds the table of all sources, whether they were compiled this time or not, formatted as rustfmt does.
-pub fn add_table(files: &mut Files, sources: &[Source]) {
-    let mut rows = String::new();
-    for source in sources {
-        for target in &source.targets {
-            let (stem, path) = (&source.stem, path(&source.stem, target));
-            rows += &format!("\n    (\"{stem}\", \"{target}\", include_str!(\"{path}\")),");
-        }
-    }
-    let end = if rows.is_empty() { "" } else { "\n" };
-    let text = format!(
-        "//! All PTX of this crate. Made by `cargo xtask ptx`; not to be edited.\n\n\
-         /// Stem of the .cu file, target, text: what `cuda/modules.rs` chooses from.\n\
-         pub const TABLE: &[(&str, &str, &str)] = &[{rows}{end}];\n"
-    );
-    files.insert(TABLE.to_string(), text);
 }
 
 /// The PTX files in the folder that none of the sources makes.
@@ -132,34 +111,28 @@ mod tests {
         }]
     }
 
-    fn files(sources: &[Source]) -> Files {
+    fn files() -> Files {
         let mut files = Files::new();
         files.insert(path("norm", "sm_75"), "one\ntwo\n".to_string());
         files.insert(path("norm", "sm_80"), "one\ntwo\n".to_string());
-        add_table(&mut files, sources);
         files
     }
 
     #[test]
     fn what_was_written_does_not_differ() {
         let root = tempfile::tempdir().unwrap();
-        let (sources, folder) = (sources(), root.path().join(FOLDER));
-        let files = files(&sources);
-        assert_eq!(write(root.path(), &files, &sources).unwrap(), 3);
+        let sources = sources();
+        let files = files();
+        assert_eq!(write(root.path(), &files, &sources).unwrap(), 2);
         assert_eq!(write(root.path(), &files, &sources).unwrap(), 0);
         assert!(differences(root.path(), &files, &sources).unwrap().is_empty());
-        let table = fs::read_to_string(folder.join(TABLE)).unwrap();
-        assert!(
-            table.contains("(\"norm\", \"sm_80\", include_str!(\"sm_80/norm.ptx\")),"),
-            "{table}"
-        );
     }
 
     #[test]
     fn changed_missing_and_extra_files_are_told_and_mended() {
         let root = tempfile::tempdir().unwrap();
         let (sources, folder) = (sources(), root.path().join(FOLDER));
-        let files = files(&sources);
+        let files = files();
         write(root.path(), &files, &sources).unwrap();
         fs::write(folder.join("sm_75/norm.ptx"), "one\n2\n").unwrap();
         fs::remove_file(folder.join("sm_80/norm.ptx")).unwrap();

@@ -95,8 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         update_budget(&root, registers(&built), whole)?;
     }
 
-    let mut files: Files = built.into_iter().map(|unit| (unit.path, unit.entry.text)).collect();
-    committed::add_table(&mut files, &sources);
+    let files: Files = built.into_iter().map(|unit| (unit.path, unit.entry.text)).collect();
     if arguments.check {
         problems.extend(committed::differences(&root, &files, &sources)?);
     } else if problems.is_empty() {

@@ -23,6 +23,7 @@ mod norm;
 mod optimizer;
 mod pointwise;
 mod pool;
+mod ptx;
 mod reduce;
 mod rows;
 mod staging;

@@ -13,10 +13,8 @@ use cudarc::driver::sys::{self, CUfunction_attribute as Attribute, CUjit_option,
 
 use super::context::Context;
 use super::driver::{self, Capability, check};
+use super::ptx;
 use crate::{Error, Result};
-
-#[path = "../../ptx/table.rs"]
-mod table;
 
 /// Dynamic shared memory that a kernel may have without asking for more.
 const UNASKED_SHARED_MEMORY: usize = 48 << 10;
@@ -43,12 +41,9 @@ pub fn target_for(capability: Capability) -> Option<&'static str> {
 }
 
 /// The PTX of a stem that suits a device best.
-fn ptx_for(stem: &str, capability: Capability) -> Option<(&'static str, &'static str)> {
+fn ptx_for(stem: &str, capability: Capability) -> Option<(&'static str, String)> {
     let mut suiting = TARGETS.into_iter().filter(|target| suits(target, capability));
-    suiting.find_map(|target| {
-        let row = table::TABLE.iter().find(|row| row.0 == stem && row.1 == target)?;
-        Some((target, row.2))
-    })
+    suiting.find_map(|target| Some((target, ptx::find(stem, target)?)))
 }
 
 /// A device's loaded modules and functions.
@@ -93,7 +88,7 @@ impl Modules {
                 message: format!("there is no PTX of it for compute capability {capability}"),
             });
         };
-        let module = Arc::new(Module::load(&self.context, &format!("{stem} for {target}"), ptx)?);
+        let module = Arc::new(Module::load(&self.context, &format!("{stem} for {target}"), &ptx)?);
         loaded.insert(stem, module.clone());
         Ok(module)
     }
@@ -247,15 +242,6 @@ mod tests {
         let expected = [None, Some("sm_75"), Some("sm_80"), Some("sm_80"), Some("sm_90a")];
         assert_eq!(targets[..5], expected);
         assert_eq!(targets[5..], [Some("sm_80"), Some("sm_80")], "sm_90a runs on 9.0 alone");
-    }
-
-    #[test]
-    fn the_table_names_known_targets_and_the_text_agrees() {
-        for (stem, target, text) in table::TABLE {
-            assert!(TARGETS.contains(target), "{stem}: {target}");
-            assert!(text.contains(&format!(".target {target}")), "{stem}: not for {target}");
-            assert!(text.contains(".version 8.0"), "{stem}: drivers from 525 on take version 8.0");
-        }
     }
 
     /// Shows something only where there is a device, real or emulated.
