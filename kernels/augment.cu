@@ -9,7 +9,7 @@
 // at the ends of the batch, byte by byte. Results pass through 3 KiB of shared memory so that they are
 // written without gaps. Moves each input byte about once (neighbours share them in the cache) and 3
 // elements a pixel out; does about 70 FLOPs a pixel.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 #include "common/types.cuh"
 
 // One picture of the batch. The colour matrix maps bytes to 0..1.

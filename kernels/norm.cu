@@ -14,7 +14,7 @@
 //    in; 6 KiB of shared memory.
 //  - apply: 2 elements moved for each of rows * channels, 3 with an addend; 2 to 4 FLOPs each. No
 //    shared memory.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 #include "common/rows.cuh"
 
 // What norm_apply does, beside its pointers.

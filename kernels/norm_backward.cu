@@ -13,7 +13,7 @@
 //    packs. Moves 1 element for g, 1 for the ReLU's output, 1 for x (unless the statistics were
 //    running values), 1 for each gradient written and 2 for each added to; does 5 FLOPs an element. No
 //    shared memory.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 #include "common/rows.cuh"
 
 namespace {

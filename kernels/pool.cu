@@ -11,7 +11,7 @@
 //    won, in a fixed order. Moves input, output gradient and input gradient once (twice if added to)
 //    but for the tile's rim; (1 + rim) comparisons an element of each window, and one a window that
 //    reaches a pixel. Windows of more than 65,536 pixels do not fit a place.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 #include "common/ptx.cuh"
 #include "common/reduce.cuh"
 #include "common/rows.cuh"

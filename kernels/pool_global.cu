@@ -8,7 +8,7 @@
 //  - gradient: finds the first maximum in the same way (not for means alone), then each thread
 //    writes its pixels. Moves the input (for maxima) and the input's gradient once (twice if added to);
 //    2 FLOPs an element.
-// targets: sm_75 sm_80 sm_90a
+// targets: sm_75 sm_80
 #include "common/reduce.cuh"
 #include "common/rows.cuh"
 
