@@ -1,11 +1,12 @@
 // Matrix product on tensor cores: [m, k] x [k, n] -> [m, n], either side stored transposed, plus a bias of f32
 // for each column; bf16 with f32 sums, or f32 by way of TF32. Every row of the three matrices must be whole
-// pieces of 16 bytes (8 bf16, 4 f32); the general path is in matmul.cu.
+// pieces of 16 bytes (8 bf16, 4 f32); only the kernels called `any` take bf16 rows of every length, slowly. Exact
+// f32 is in matmul.cu.
 //
-// Tiles: wide 128 x 256 (8 warps, 96 KiB shared memory, one block a multiprocessor) and square 128 x 128 (4
-// warps, 64 KiB, two blocks), 4 stages of 64 bytes of depth. f32 has the square ones alone. Blocks take tiles
-// in bands of 8 rows of tiles, so that those at work at one time share rows and columns in the second-level
-// cache.
+// Tiles: wide 128 x 256 (8 warps, 96 KiB shared memory, one block a multiprocessor), square and any 128 x 128 (4
+// warps, 64 KiB, two blocks), 4 stages of 64 bytes of depth. Blocks take tiles in bands of 8 rows of tiles, so that
+// those at work at one time share rows and columns in the second-level cache.
+// Limits: 2^31 - 1 elements a matrix.
 // Moves (m k + k n + m n) elements at least, and m n k (1 / 256 + 1 / 128) elements through the second-level
 // cache with wide tiles; does 2 m n k FLOPs.
 // targets: sm_80 sm_90a
@@ -50,23 +51,23 @@ __device__ __forceinline__ void add_bias(Sums& sums, const float* bias, int firs
 }
 
 // Loader of an operand in its order.
-template <class Tile, class Staged, Order ORDER>
-struct MatrixLoader : DepthFirstLoader<Tile, Staged> {
+template <class Tile, class Staged, Order ORDER, bool WHOLE>
+struct MatrixLoader : DepthFirstLoader<Tile, Staged, WHOLE> {
   __device__ __forceinline__ MatrixLoader(const typename Tile::T* matrix, int first_outer, int outer_count,
                                           int depth_count)
-      : DepthFirstLoader<Tile, Staged>(matrix, first_outer, outer_count, depth_count) {}
+      : DepthFirstLoader<Tile, Staged, WHOLE>(matrix, first_outer, outer_count, depth_count) {}
 };
 
-template <class Tile, class Staged>
-struct MatrixLoader<Tile, Staged, Order::OUTER_FIRST> : OuterFirstLoader<Tile, Staged> {
+template <class Tile, class Staged, bool WHOLE>
+struct MatrixLoader<Tile, Staged, Order::OUTER_FIRST, WHOLE> : OuterFirstLoader<Tile, Staged, WHOLE> {
   __device__ __forceinline__ MatrixLoader(const typename Tile::T* matrix, int first_outer, int outer_count,
                                           int depth_count)
-      : OuterFirstLoader<Tile, Staged>(matrix, first_outer, outer_count, 0, depth_count) {}
+      : OuterFirstLoader<Tile, Staged, WHOLE>(matrix, first_outer, outer_count, 0, depth_count) {}
 };
 
 template <class Tile>
-__device__ __forceinline__ void store_product(Sums& sums, unsigned char*, float* product,
-                                              const MatrixRows& rows, int first_column, int columns, Mode mode) {
+__device__ __forceinline__ void store_product(Sums& sums, unsigned char*, float* product, const MatrixRows& rows,
+                                              int first_column, int columns, Mode mode) {
   store_f32<Tile>(sums, product, rows, first_column, columns, mode);
 }
 
@@ -77,7 +78,32 @@ __device__ __forceinline__ void store_product(Sums& sums, unsigned char* shared,
   store_staged<Tile>(shared, product, rows, first_column, columns);
 }
 
+// Adds the bias and stores, element by element.
 template <class Tile>
+__device__ __forceinline__ void store_any_product(Sums& sums, const float* bias, bf16* product,
+                                                  const MatrixRows& rows, int first_column, int columns, Mode mode) {
+  auto store = [&](float sum, int start, int column) {
+    if (start < 0 || column >= columns) return;
+    if (bias != nullptr) sum += bias[column];
+    if (mode == Mode::ACCUMULATE) sum += to_float(product[start + column]);
+    product[start + column] = from_float<bf16>(sum);
+  };
+  SumsPlace<Tile> place;
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      int start = rows.at(place.row + i * 16 + half * 8);
+#pragma unroll
+      for (int j = 0; j < 8; j++) {
+        int column = first_column + place.column + j * 8;
+        store(sums.at[i][j][half * 2], start, column);
+        store(sums.at[i][j][half * 2 + 1], start, column + 1);
+      }
+    }
+}
+
+template <class Tile, bool WHOLE>
 __device__ __forceinline__ void multiply_matrices(const typename Tile::T* left, const typename Tile::T* right,
                                                   const float* bias, typename Tile::T* product,
                                                   const MatmulParameters& parameters) {
@@ -87,31 +113,39 @@ __device__ __forceinline__ void multiply_matrices(const typename Tile::T* left, 
   TilePlace tile = place_in_bands(int(blockIdx.x), tile_rows, tile_columns);
   int first_row = tile.row * Tile::M, first_column = tile.column * Tile::N;
 
-  MatrixLoader<Tile, typename Tile::Left, Tile::LEFT> left_loader(left, first_row, m, k);
-  MatrixLoader<Tile, typename Tile::Right, Tile::RIGHT> right_loader(right, first_column, n, k);
+  MatrixLoader<Tile, typename Tile::Left, Tile::LEFT, WHOLE> left_loader(left, first_row, m, k);
+  MatrixLoader<Tile, typename Tile::Right, Tile::RIGHT, WHOLE> right_loader(right, first_column, n, k);
   Sums sums;
   sums.clear();
   multiply_stages<Tile>(sums, shared, (k + Tile::DEPTH - 1) / Tile::DEPTH, left_loader, right_loader);
-  if (bias != nullptr) add_bias<Tile>(sums, bias, first_column, n);
-  store_product<Tile>(sums, shared, product, MatrixRows{first_row, m, n}, first_column, n, mode);
+  MatrixRows rows = {first_row, m, n};
+  if constexpr (WHOLE) {
+    if (bias != nullptr) add_bias<Tile>(sums, bias, first_column, n);
+    store_product<Tile>(sums, shared, product, rows, first_column, n, mode);
+  } else {
+    store_any_product<Tile>(sums, bias, product, rows, first_column, n, mode);
+  }
 }
 
 // In the names: n for a side as it is, t for one that is stored transposed, left then right.
-#define MATMUL_KERNEL(tile, sides, dtype, T, WARPS_N, LEFT, RIGHT)                                             \
-  KERNEL(64 * WARPS_N)                                                                                         \
+#define MATMUL_KERNEL(threads, tile, sides, dtype, T, WARPS_N, WHOLE, LEFT, RIGHT)                             \
+  KERNEL(threads)                                                                                              \
   matmul_mma_##tile##_##sides##_##dtype(const T* left, const T* right, const float* bias, T* product,          \
                                         MatmulParameters parameters) {                                         \
-    multiply_matrices<MmaTile<T, 2, WARPS_N, 4, LEFT, RIGHT>>(left, right, bias, product, parameters);         \
+    using Tile = MmaTile<T, 2, WARPS_N, 4, LEFT, RIGHT>;                                                       \
+    static_assert(Tile::THREADS == threads, "the tile has other threads");                                     \
+    multiply_matrices<Tile, WHOLE>(left, right, bias, product, parameters);                                    \
   }
 
-#define MATMUL_KERNELS(tile, dtype, T, WARPS_N)                                                \
-  MATMUL_KERNEL(tile, nn, dtype, T, WARPS_N, Order::DEPTH_FIRST, Order::OUTER_FIRST)           \
-  MATMUL_KERNEL(tile, nt, dtype, T, WARPS_N, Order::DEPTH_FIRST, Order::DEPTH_FIRST)           \
-  MATMUL_KERNEL(tile, tn, dtype, T, WARPS_N, Order::OUTER_FIRST, Order::OUTER_FIRST)           \
-  MATMUL_KERNEL(tile, tt, dtype, T, WARPS_N, Order::OUTER_FIRST, Order::DEPTH_FIRST)
+#define MATMUL_KERNELS(threads, tile, dtype, T, WARPS_N, WHOLE)                                                \
+  MATMUL_KERNEL(threads, tile, nn, dtype, T, WARPS_N, WHOLE, Order::DEPTH_FIRST, Order::OUTER_FIRST)           \
+  MATMUL_KERNEL(threads, tile, nt, dtype, T, WARPS_N, WHOLE, Order::DEPTH_FIRST, Order::DEPTH_FIRST)           \
+  MATMUL_KERNEL(threads, tile, tn, dtype, T, WARPS_N, WHOLE, Order::OUTER_FIRST, Order::OUTER_FIRST)           \
+  MATMUL_KERNEL(threads, tile, tt, dtype, T, WARPS_N, WHOLE, Order::OUTER_FIRST, Order::DEPTH_FIRST)
 
-MATMUL_KERNELS(wide, bf16, bf16, 4)
-MATMUL_KERNELS(square, bf16, bf16, 2)
-MATMUL_KERNELS(square, f32, float, 2)
+MATMUL_KERNELS(256, wide, bf16, bf16, 4, true)
+MATMUL_KERNELS(128, square, bf16, bf16, 2, true)
+MATMUL_KERNELS(128, any, bf16, bf16, 2, false)
+MATMUL_KERNELS(128, square, f32, float, 2, true)
 
 #endif

@@ -1,6 +1,6 @@
-// Loaders that bring stages of a matrix into shared memory (what a loader is says mma_tile.cuh). They read
-// pieces of 16 bytes: the matrix's rows must be whole pieces, which the host sees to. What lies outside the
-// matrix is filled with zeros. Loaders of pictures are in mma_conv_loaders.cuh.
+// Loaders that bring stages of a matrix into shared memory (what a loader is says mma_tile.cuh). Those of
+// WHOLE pieces copy 16 bytes at a time: the matrix's rows must be made of them, which the host sees to; the
+// others read element by element. What lies outside the matrix is filled with zeros. Loaders of pictures are in mma_conv_loaders.cuh.
 #pragma once
 
 #include "common/mma_tile.cuh"
@@ -24,10 +24,21 @@ struct PieceShare {
   __device__ __forceinline__ void copy(unsigned char* stage, int pass, const T* from, bool inside) const {
     cp_async<16>(stage + Staged::offset(row(pass), piece), from, inside ? 16 : 0);
   }
+
+  // Writes `count` elements and zeros up to a piece.
+  template <class T>
+  __device__ __forceinline__ void gather(unsigned char* stage, int pass, const T* from, int count) const {
+    Pack<T, WIDEST<T>> elements = {};
+#pragma unroll
+    for (int e = 0; e < WIDEST<T>; e++) {
+      if (e < count) elements.at[e] = from[e];
+    }
+    store_pack(reinterpret_cast<T*>(stage + Staged::offset(row(pass), piece)), elements);
+  }
 };
 
 // A matrix [outer, depth]: tile rows `first_outer` and on.
-template <class Tile, class Staged>
+template <class Tile, class Staged, bool WHOLE = true>
 struct DepthFirstLoader {
   using T = typename Tile::T;
   using Share = PieceShare<Staged, Tile::THREADS>;
@@ -43,11 +54,16 @@ struct DepthFirstLoader {
   }
 
   __device__ __forceinline__ void load(unsigned char* stage) {
-#pragma unroll
+#pragma unroll(WHOLE ? Share::PASSES : 1)
     for (int pass = 0; pass < Share::PASSES; pass++) {
       int row = outer + pass * Share::PER_PASS;
       bool inside = row < outer_count && depth < depth_count;
-      share.copy(stage, pass, matrix + (inside ? row * depth_count + depth : 0), inside);
+      const T* from = matrix + (inside ? row * depth_count + depth : 0);
+      if (WHOLE) {
+        share.copy(stage, pass, from, inside);
+      } else {
+        share.gather(stage, pass, from, inside ? depth_count - depth : 0);
+      }
     }
     depth += Tile::DEPTH;
   }
@@ -56,7 +72,7 @@ struct DepthFirstLoader {
 };
 
 // A matrix [depth, outer]: tile columns `first_outer` and on, depths `first_depth` up to `end_depth`.
-template <class Tile, class Staged>
+template <class Tile, class Staged, bool WHOLE = true>
 struct OuterFirstLoader {
   using T = typename Tile::T;
   using Share = PieceShare<Staged, Tile::THREADS>;
@@ -73,11 +89,16 @@ struct OuterFirstLoader {
   }
 
   __device__ __forceinline__ void load(unsigned char* stage) {
-#pragma unroll
+#pragma unroll(WHOLE ? Share::PASSES : 1)
     for (int pass = 0; pass < Share::PASSES; pass++) {
       int row = depth + pass * Share::PER_PASS;
       bool inside = row < end_depth && outer < outer_count;
-      share.copy(stage, pass, matrix + (inside ? row * outer_count + outer : 0), inside);
+      const T* from = matrix + (inside ? row * outer_count + outer : 0);
+      if (WHOLE) {
+        share.copy(stage, pass, from, inside);
+      } else {
+        share.gather(stage, pass, from, inside ? outer_count - outer : 0);
+      }
     }
     depth += Tile::DEPTH;
   }

@@ -106,7 +106,7 @@ impl Tile {
 }
 
 /// Rows and columns of a direction's matrix product; those of all phases together.
-fn product(shape: &ConvShape, direction: ConvDirection) -> [usize; 2] {
+pub(super) fn product(shape: &ConvShape, direction: ConvDirection) -> [usize; 2] {
     match direction {
         ConvDirection::Forward => [shape.output_rows(), shape.k],
         ConvDirection::InputGradient => [shape.n * shape.h * shape.w, shape.c],
@@ -115,7 +115,7 @@ fn product(shape: &ConvShape, direction: ConvDirection) -> [usize; 2] {
 }
 
 /// Input pixels of the largest phase of the stride.
-fn phase_rows(shape: &ConvShape) -> usize {
+pub(super) fn phase_rows(shape: &ConvShape) -> usize {
     shape.n * shape.h.div_ceil(shape.stride[0]) * shape.w.div_ceil(shape.stride[1])
 }
 

@@ -1,10 +1,11 @@
 //! Convolution on CUDA: which algorithms there are, in what order they are preferred, and who launches
 //! a plan. What an algorithm is legal for, what it needs and how it is launched is in its own file:
-//! `stem`, `grouped` and `implicit` on the ordinary float units, `stem_mma` on tensor cores.
+//! `stem`, `grouped` and `implicit` on the ordinary float units, `stem_mma` and `mma` on tensor cores.
 
 mod extents;
 mod grouped;
 mod implicit;
+mod mma;
 mod split;
 mod stem;
 mod stem_mma;
@@ -24,15 +25,19 @@ const WEIGHT_GRADIENT: &str = "conv.weight_gradient";
 const PREPARE: &str = "conv.prepare";
 
 /// Every algorithm; where several are legal for a shape, the first is the best.
-const ALGORITHMS: &[&dyn Algorithm] =
-    &[&stem_mma::StemMma, &stem::Stem, &grouped::Grouped, &implicit::Implicit];
+const ALGORITHMS: &[&dyn Algorithm] = &[
+    &stem_mma::StemMma,
+    &stem::Stem,
+    &mma::TensorCores,
+    &grouped::Grouped,
+    &implicit::Implicit,
+];
 
 /// What an algorithm may ask of a device before it says what it can do there.
 #[derive(Debug, Clone, Copy)]
 struct Abilities {
     capability: Capability,
     /// Whether f32 factors may be rounded to TF32.
-    #[expect(dead_code, reason = "for algorithms on tensor cores")]
     tf32: bool,
 }
 

@@ -1,6 +1,7 @@
 //! Matrix products on CUDA: which algorithms there are, in what order they are preferred, and who
-//! launches a plan. `simt` is on the ordinary float units.
+//! launches a plan. `simt` is on the ordinary float units, `mma` on tensor cores.
 
+mod mma;
 mod simt;
 
 use super::{Capability, Cuda};
@@ -12,11 +13,10 @@ use crate::{DType, Error, Result};
 const MATMUL: &str = "matmul";
 
 /// Every algorithm; where several are legal for a shape, the first is the best.
-const ALGORITHMS: &[&dyn Algorithm] = &[&simt::Simt];
+const ALGORITHMS: &[&dyn Algorithm] = &[&mma::TensorCores, &simt::Simt];
 
 /// What an algorithm may ask of a device before it says what it can do there.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "for algorithms on tensor cores")]
 struct Abilities {
     capability: Capability,
     /// Whether f32 factors may be rounded to TF32.
