@@ -39,15 +39,17 @@ template <class Tile>
 __device__ __forceinline__ void add_bias(Sums& sums, const float* bias, int first_column, int columns) {
   SumsPlace<Tile> place;
 #pragma unroll
-  for (int j = 0; j < 8; j++) {
-    int column = first_column + place.column + j * 8;
-    if (column >= columns) continue;
-    Pack<float, 2> pair = load_pack<2>(bias + column);
+  for (int j = 0; j < 8; j++)
 #pragma unroll
-    for (int i = 0; i < 4; i++)
+    for (int neighbour = 0; neighbour < 2; neighbour++) {
+      int column = first_column + place.column + j * 8 + neighbour;
+      float value = column < columns ? bias[column] : 0.0f;
 #pragma unroll
-      for (int e = 0; e < 4; e++) sums.at[i][j][e] += pair.at[e & 1];
-  }
+      for (int i = 0; i < 4; i++) {
+        sums.at[i][j][neighbour] += value;
+        sums.at[i][j][2 + neighbour] += value;
+      }
+    }
 }
 
 // Loader of an operand in its order.
@@ -65,42 +67,17 @@ struct MatrixLoader<Tile, Staged, Order::OUTER_FIRST, WHOLE> : OuterFirstLoader<
       : OuterFirstLoader<Tile, Staged, WHOLE>(matrix, first_outer, outer_count, 0, depth_count) {}
 };
 
-template <class Tile>
+template <class Tile, bool WHOLE>
 __device__ __forceinline__ void store_product(Sums& sums, unsigned char*, float* product, const MatrixRows& rows,
                                               int first_column, int columns, Mode mode) {
   store_f32<Tile>(sums, product, rows, first_column, columns, mode);
 }
 
-template <class Tile>
+template <class Tile, bool WHOLE>
 __device__ __forceinline__ void store_product(Sums& sums, unsigned char* shared, bf16* product,
                                               const MatrixRows& rows, int first_column, int columns, Mode mode) {
-  stage_bf16<Tile>(sums, shared, product, rows, first_column, columns, mode);
-  store_staged<Tile>(shared, product, rows, first_column, columns);
-}
-
-// Adds the bias and stores, element by element.
-template <class Tile>
-__device__ __forceinline__ void store_any_product(Sums& sums, const float* bias, bf16* product,
-                                                  const MatrixRows& rows, int first_column, int columns, Mode mode) {
-  auto store = [&](float sum, int start, int column) {
-    if (start < 0 || column >= columns) return;
-    if (bias != nullptr) sum += bias[column];
-    if (mode == Mode::ACCUMULATE) sum += to_float(product[start + column]);
-    product[start + column] = from_float<bf16>(sum);
-  };
-  SumsPlace<Tile> place;
-#pragma unroll
-  for (int i = 0; i < 4; i++)
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      int start = rows.at(place.row + i * 16 + half * 8);
-#pragma unroll
-      for (int j = 0; j < 8; j++) {
-        int column = first_column + place.column + j * 8;
-        store(sums.at[i][j][half * 2], start, column);
-        store(sums.at[i][j][half * 2 + 1], start, column + 1);
-      }
-    }
+  stage_bf16<Tile, WHOLE>(sums, shared, product, rows, first_column, columns, mode);
+  store_staged<Tile, WHOLE>(shared, product, rows, first_column, columns);
 }
 
 template <class Tile, bool WHOLE>
@@ -118,13 +95,8 @@ __device__ __forceinline__ void multiply_matrices(const typename Tile::T* left, 
   Sums sums;
   sums.clear();
   multiply_stages<Tile>(sums, shared, (k + Tile::DEPTH - 1) / Tile::DEPTH, left_loader, right_loader);
-  MatrixRows rows = {first_row, m, n};
-  if constexpr (WHOLE) {
-    if (bias != nullptr) add_bias<Tile>(sums, bias, first_column, n);
-    store_product<Tile>(sums, shared, product, rows, first_column, n, mode);
-  } else {
-    store_any_product<Tile>(sums, bias, product, rows, first_column, n, mode);
-  }
+  if (bias != nullptr) add_bias<Tile>(sums, bias, first_column, n);
+  store_product<Tile, WHOLE>(sums, shared, product, MatrixRows{first_row, m, n}, first_column, n, mode);
 }
 
 // In the names: n for a side as it is, t for one that is stored transposed, left then right.

@@ -102,7 +102,11 @@ struct WindowLoader {
   }
 
   __device__ __forceinline__ void arrived(unsigned char* stage) {
-    if (!SCALED) return;
+    if constexpr (SCALED) scale_arrived(stage);
+  }
+
+ private:
+  __device__ __forceinline__ void scale_arrived(unsigned char* stage) {
     // Four channels at a time: scale and shift of all eight would cost the registers that are left.
 #pragma unroll
     for (int half = 0; half < 2; half++) {
@@ -119,7 +123,6 @@ struct WindowLoader {
     advance_tap(landed, Tile::DEPTH, of.tap_columns, of.channels);
   }
 
- private:
   __device__ __forceinline__ static void scale_four(uint32_t* pairs, const Pack<float, 4>& scales,
                                                     const Pack<float, 4>& shifts) {
     Pack<uint32_t, 2> four = load_pack<2>(pairs);
@@ -140,31 +143,31 @@ struct PhaseWeightsLoader {
   using T = typename Tile::T;
   using Share = PieceShare<typename Tile::Right, Tile::THREADS>;
 
-  const T* weights;
+  const T* weights;  // from the phase's first tap on
   const ConvGeometry& conv;
-  const InputPhase& phase;
   Share share;
-  int column;
+  int tap_rows, tap_columns, column;
   TapCursor next;
 
-  __device__ __forceinline__ PhaseWeightsLoader(const T* weights, int first_column, const ConvGeometry& conv,
+  __device__ __forceinline__ PhaseWeightsLoader(const T* all_weights, int first_column, const ConvGeometry& conv,
                                                 const InputPhase& phase)
-      : weights(weights), conv(conv), phase(phase), next{0, 0, 0} {
+      : conv(conv), tap_rows(phase.rows), tap_columns(phase.columns), next{0, 0, 0} {
+    weights = all_weights + (phase.first_row * conv.s + phase.first_column) * conv.c;
     column = first_column + share.piece * WIDEST<T>;
-    advance_tap(next, int(threadIdx.x) & 31, phase.columns, conv.k);
+    advance_tap(next, int(threadIdx.x) & 31, tap_columns, conv.k);
   }
 
   __device__ __forceinline__ void load(unsigned char* stage) {
-    int row = phase.first_row + next.row * conv.stride_h, column_of_tap = phase.first_column + next.column * conv.stride_w;
-    int start = ((next.channel * conv.r + row) * conv.s + column_of_tap) * conv.c;
-    if (next.row >= phase.rows) start = -1;
+    int row = next.channel * conv.r + next.row * conv.stride_h;
+    int start = (row * conv.s + next.column * conv.stride_w) * conv.c;
+    if (next.row >= tap_rows) start = -1;
 #pragma unroll
     for (int pass = 0; pass < Share::PASSES; pass++) {
       int start_of_row = __shfl_sync(0xFFFFFFFFu, start, share.row(pass));
       bool inside = start_of_row >= 0 && column < conv.c;
       share.copy(stage, pass, weights + (inside ? start_of_row + column : 0), inside);
     }
-    advance_tap(next, Tile::DEPTH, phase.columns, conv.k);
+    advance_tap(next, Tile::DEPTH, tap_columns, conv.k);
   }
 
   __device__ __forceinline__ void arrived(unsigned char*) {}
@@ -181,18 +184,17 @@ struct TapsLoader {
   const ConvGeometry& conv;
   Share share;
   int pixel, end;
-  int tap_row, tap_column, tap_start;
+  int tap, tap_start;  // place and element, from a window's corner
 
   __device__ __forceinline__ TapsLoader(const T* input, int first_column, int first_pixel, int end,
                                         const ConvGeometry& conv)
       : input(input), conv(conv), end(end) {
     pixel = first_pixel + (int(threadIdx.x) & 31);
-    int channel;
-    int tap = divide(first_column + share.piece * WIDEST<T>, conv.by_c, channel);
-    tap_row = divide(tap, conv.by_s, tap_column);
+    int channel, tap_column;
+    int tap_row = divide(divide(first_column + share.piece * WIDEST<T>, conv.by_c, channel), conv.by_s, tap_column);
     tap_start = (tap_row * conv.w + tap_column) * conv.c + channel;
-    // Columns past the last tap see no picture.
-    if (tap_row >= conv.r) tap_row = 1 << 20;
+    // A piece past the last tap is above every picture.
+    tap = tap_row < conv.r ? Corner::pack(tap_row, tap_column) : Corner::NOWHERE;
   }
 
   __device__ __forceinline__ void load(unsigned char* stage) {
@@ -206,8 +208,8 @@ struct TapsLoader {
     for (int pass = 0; pass < Share::PASSES; pass++) {
       int start_of_row = __shfl_sync(0xFFFFFFFFu, start, share.row(pass));
       int corner_of_row = __shfl_sync(0xFFFFFFFFu, corner, share.row(pass));
-      bool inside = uint32_t(Corner::row(corner_of_row) + tap_row) < uint32_t(conv.h) &&
-                    uint32_t(Corner::column(corner_of_row) + tap_column) < uint32_t(conv.w);
+      bool inside = uint32_t(Corner::row(corner_of_row) + Corner::row(tap)) < uint32_t(conv.h) &&
+                    uint32_t(Corner::column(corner_of_row) + Corner::column(tap)) < uint32_t(conv.w);
       share.copy(stage, pass, input + (inside ? start_of_row + tap_start : 0), inside);
     }
     pixel += Tile::DEPTH;

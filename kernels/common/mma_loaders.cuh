@@ -37,7 +37,8 @@ struct PieceShare {
   }
 };
 
-// A matrix [outer, depth]: tile rows `first_outer` and on.
+// A matrix [outer, depth]: tile rows (or columns) `first_outer` and on. Keeps one offset, not one a pass, and does
+// not unroll copies of f32, whose fragments are rounded in registers of their own: the sums need the registers.
 template <class Tile, class Staged, bool WHOLE = true>
 struct DepthFirstLoader {
   using T = typename Tile::T;
@@ -45,33 +46,37 @@ struct DepthFirstLoader {
 
   const T* matrix;
   Share share;
-  int outer_count, depth_count, outer, depth;
+  int offset, pass_offset;   // of the first pass, and from one to the next
+  int depth_left;            // from this thread's piece on
+  int outer_left;            // from the first pass on
 
   __device__ __forceinline__ DepthFirstLoader(const T* matrix, int first_outer, int outer_count, int depth_count)
-      : matrix(matrix), outer_count(outer_count), depth_count(depth_count) {
-    outer = first_outer + share.first_row;
-    depth = share.piece * WIDEST<T>;
+      : matrix(matrix), pass_offset(Share::PER_PASS * depth_count) {
+    int depth = share.piece * WIDEST<T>, outer = first_outer + share.first_row;
+    offset = outer * depth_count + depth;
+    depth_left = depth_count - depth;
+    outer_left = outer_count - outer;
   }
 
   __device__ __forceinline__ void load(unsigned char* stage) {
-#pragma unroll(WHOLE ? Share::PASSES : 1)
+#pragma unroll(WHOLE && sizeof(T) == 2 ? 4 : 1)
     for (int pass = 0; pass < Share::PASSES; pass++) {
-      int row = outer + pass * Share::PER_PASS;
-      bool inside = row < outer_count && depth < depth_count;
-      const T* from = matrix + (inside ? row * depth_count + depth : 0);
+      bool inside = depth_left > 0 && pass * Share::PER_PASS < outer_left;
+      const T* from = matrix + (inside ? offset + pass * pass_offset : 0);
       if (WHOLE) {
         share.copy(stage, pass, from, inside);
       } else {
-        share.gather(stage, pass, from, inside ? depth_count - depth : 0);
+        share.gather(stage, pass, from, inside ? depth_left : 0);
       }
     }
-    depth += Tile::DEPTH;
+    offset += Tile::DEPTH;
+    depth_left -= Tile::DEPTH;
   }
 
   __device__ __forceinline__ void arrived(unsigned char*) {}
 };
 
-// A matrix [depth, outer]: tile columns `first_outer` and on, depths `first_depth` up to `end_depth`.
+// A matrix [depth, outer]: tile columns (or rows) `first_outer` and on, depths `first_depth` up to `end_depth`.
 template <class Tile, class Staged, bool WHOLE = true>
 struct OuterFirstLoader {
   using T = typename Tile::T;
@@ -79,28 +84,32 @@ struct OuterFirstLoader {
 
   const T* matrix;
   Share share;
-  int outer_count, end_depth, outer, depth;
+  int offset, pass_offset;  // of the first pass, and from one to the next
+  int depth_left;           // from the first pass on; none if this thread's piece lies outside
+  int outer_left;
 
   __device__ __forceinline__ OuterFirstLoader(const T* matrix, int first_outer, int outer_count, int first_depth,
                                               int end_depth)
-      : matrix(matrix), outer_count(outer_count), end_depth(end_depth) {
-    outer = first_outer + share.piece * WIDEST<T>;
-    depth = first_depth + share.first_row;
+      : matrix(matrix), pass_offset(Share::PER_PASS * outer_count) {
+    int outer = first_outer + share.piece * WIDEST<T>, depth = first_depth + share.first_row;
+    offset = depth * outer_count + outer;
+    outer_left = outer_count - outer;
+    depth_left = outer_left > 0 ? end_depth - depth : 0;
   }
 
   __device__ __forceinline__ void load(unsigned char* stage) {
-#pragma unroll(WHOLE ? Share::PASSES : 1)
+#pragma unroll(WHOLE && sizeof(T) == 2 ? 4 : 1)
     for (int pass = 0; pass < Share::PASSES; pass++) {
-      int row = depth + pass * Share::PER_PASS;
-      bool inside = row < end_depth && outer < outer_count;
-      const T* from = matrix + (inside ? row * outer_count + outer : 0);
+      bool inside = pass * Share::PER_PASS < depth_left;
+      const T* from = matrix + (inside ? offset + pass * pass_offset : 0);
       if (WHOLE) {
         share.copy(stage, pass, from, inside);
       } else {
-        share.gather(stage, pass, from, inside ? outer_count - outer : 0);
+        share.gather(stage, pass, from, inside ? outer_left : 0);
       }
     }
-    depth += Tile::DEPTH;
+    offset += Share::PASSES * pass_offset;
+    depth_left -= Tile::DEPTH;
   }
 
   __device__ __forceinline__ void arrived(unsigned char*) {}

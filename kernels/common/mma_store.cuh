@@ -63,18 +63,25 @@ __device__ __forceinline__ float upper_float(uint32_t pair) { return __uint_as_f
 template <class Tile>
 using StagedOutput = StagedRows<bf16, Tile::M, Tile::N, Order::DEPTH_FIRST>;
 
-// Calls `visit(piece in shared memory, element of the destination)` for each piece of the tile that lies inside.
-template <class Tile, class Rows, class Visit>
-__device__ __forceinline__ void for_each_piece(unsigned char* shared, const Rows& rows, int first_column,
-                                               int columns, const Visit& visit) {
+// What moves between a staged tile and its destination at a time.
+template <bool WHOLE>
+using StagedPart = Pack<bf16, WHOLE ? 8 : 1>;
+
+// Calls `visit(part of the tile in shared memory, element of the destination)` for all that lies inside: pieces
+// of 16 bytes of WHOLE rows, else element by element.
+template <class Tile, bool WHOLE, class Rows, class Visit>
+__device__ __forceinline__ void for_each_staged(unsigned char* shared, const Rows& rows, int first_column,
+                                                int columns, const Visit& visit) {
   using Staged = StagedOutput<Tile>;
-  using Piece = Pack<bf16, 8>;
-#pragma unroll 4
-  for (int index = int(threadIdx.x); index < Tile::M * Staged::PIECES; index += Tile::THREADS) {
-    int row = index / Staged::PIECES, piece = index % Staged::PIECES;
-    int start = rows.at(row), column = first_column + piece * 8;
-    if (start < 0 || column >= columns) continue;
-    visit(*reinterpret_cast<Piece*>(shared + Staged::offset(row, piece)), start + column);
+  using Part = StagedPart<WHOLE>;
+  constexpr int LENGTH = WHOLE ? 8 : 1, PARTS = Tile::N / LENGTH;
+#pragma unroll(WHOLE ? 4 : 1)
+  for (int index = int(threadIdx.x); index < Tile::M * PARTS; index += Tile::THREADS) {
+    int row = index / PARTS, column = index % PARTS * LENGTH;
+    int start = rows.at(row);
+    if (start < 0 || first_column + column >= columns) continue;
+    unsigned char* staged = shared + Staged::offset(row, column >> 3) + (column & 7) * int(sizeof(bf16));
+    visit(*reinterpret_cast<Part*>(staged), start + first_column + column);
   }
 }
 
@@ -97,13 +104,14 @@ __device__ __forceinline__ void for_each_staged_pair(Sums& sums, unsigned char* 
 
 // Rounds the sums to bf16 and lays them into shared memory; begins where all threads are done with it and ends
 // with a barrier. For Mode::ACCUMULATE what lies at the destination is fetched first, and the sum rounded once.
-template <class Tile, class Rows>
+template <class Tile, bool WHOLE = true, class Rows>
 __device__ __forceinline__ void stage_bf16(Sums& sums, unsigned char* shared, const bf16* destination,
                                            const Rows& rows, int first_column, int columns, Mode mode) {
   static_assert(StagedOutput<Tile>::BYTES <= Tile::SHARED_BYTES, "the tile does not fit over the stages");
   if (mode == Mode::ACCUMULATE) {
-    for_each_piece<Tile>(shared, rows, first_column, columns,
-                         [&](Pack<bf16, 8>& staged, int at) { staged = load_pack<8>(destination + at); });
+    for_each_staged<Tile, WHOLE>(shared, rows, first_column, columns, [&](StagedPart<WHOLE>& staged, int at) {
+      staged = load_pack<WHOLE ? 8 : 1>(destination + at);
+    });
     __syncthreads();
     for_each_staged_pair<Tile>(sums, shared, [](float& low, float& high, const unsigned char* at) {
       uint32_t before = *reinterpret_cast<const uint32_t*>(at);
@@ -118,11 +126,11 @@ __device__ __forceinline__ void stage_bf16(Sums& sums, unsigned char* shared, co
 }
 
 // Stores the staged tile.
-template <class Tile, class Rows>
+template <class Tile, bool WHOLE = true, class Rows>
 __device__ __forceinline__ void store_staged(unsigned char* shared, bf16* destination, const Rows& rows,
                                              int first_column, int columns) {
-  for_each_piece<Tile>(shared, rows, first_column, columns,
-                       [&](Pack<bf16, 8>& staged, int at) { store_pack(destination + at, staged); });
+  for_each_staged<Tile, WHOLE>(shared, rows, first_column, columns,
+                               [&](StagedPart<WHOLE>& staged, int at) { store_pack(destination + at, staged); });
 }
 
 // Rows of the parts whose statistics the tiles take.

@@ -10,7 +10,7 @@
 // size a warp reads 4 KiB of fragments for 131 kFLOP, which shared memory delivers in less time than
 // the tensor cores need. A stage holds 64 bytes of depth (32 bf16, 16 f32), STAGES of them are in
 // flight. Shared memory: (64 WARPS_M + 64 WARPS_N) * 64 * STAGES bytes. A thread holds 128 sums and two
-// sets of fragments, about 220 registers, so 256 threads fit on a multiprocessor.
+// sets of fragments, about 230 registers, so 256 threads fit on a multiprocessor.
 //
 // bf16 runs on mma.m16n8k16, f32 as TF32 (each factor rounded to 10 bits of mantissa) on mma.m16n8k8.
 // Both read 32 bytes of depth a step, so that one fragment layout serves both.
@@ -175,33 +175,43 @@ struct FragmentMath<float> {
   }
 };
 
-// A warp's fragments of one step. right[j] holds two 8-column fragments of two registers each.
+// A warp's fragments: the left operand's of one step, the right one's of one or two. Four registers hold two
+// 8-column fragments of the right operand. A second set for the left operand, too, would leave some chips too few
+// registers.
 template <class Tile>
 struct Fragments {
   using T = typename Tile::T;
-  using Left = WarpOperand<typename Tile::Left, Tile::LEFT, T, true>;
-  using Right = WarpOperand<typename Tile::Right, Tile::RIGHT, T, false>;
-  uint32_t left[4][4], right[4][4];
+  // Rounding to TF32 needs the registers of a second set.
+  static constexpr int RIGHT_SETS = sizeof(T) == 2 ? 2 : 1;
+  WarpOperand<typename Tile::Left, Tile::LEFT, T, true> left_operand;
+  WarpOperand<typename Tile::Right, Tile::RIGHT, T, false> right_operand;
+  uint32_t left[4][4], right[RIGHT_SETS][4][4];
 
-  __device__ __forceinline__ void load(const Left& left_operand, const Right& right_operand,
-                                       const unsigned char* stage, int step) {
+  __device__ __forceinline__ Fragments()
+      : left_operand(int(threadIdx.x >> 5) / Tile::WARPS_N), right_operand(int(threadIdx.x >> 5) % Tile::WARPS_N) {}
+
+  __device__ __forceinline__ void load_left(const unsigned char* stage, int step) {
 #pragma unroll
     for (int i = 0; i < 4; i++) left_operand.load(left[i], stage, i, step);
-#pragma unroll
-    for (int j = 0; j < 4; j++) right_operand.load(right[j], stage + Tile::Left::BYTES, j, step);
   }
 
-  __device__ __forceinline__ void multiply_into(Sums& sums) {
+  __device__ __forceinline__ void load_right(const unsigned char* stage, int step) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) right_operand.load(right[step % RIGHT_SETS][j], stage + Tile::Left::BYTES, j, step);
+  }
+
+  __device__ __forceinline__ void multiply_into(Sums& sums, int step) {
+    uint32_t(&right_of_step)[4][4] = right[step % RIGHT_SETS];
 #pragma unroll
     for (int i = 0; i < 4; i++) {
       FragmentMath<T>::round(left[i]);
-      FragmentMath<T>::round(right[i]);
+      FragmentMath<T>::round(right_of_step[i]);
     }
 #pragma unroll
     for (int i = 0; i < 4; i++)
 #pragma unroll
       for (int j = 0; j < 8; j++) {
-        const uint32_t(&pair)[4] = right[j >> 1];
+        const uint32_t(&pair)[4] = right_of_step[j >> 1];
         const uint32_t column[2] = {pair[(j & 1) * 2], pair[(j & 1) * 2 + 1]};
         FragmentMath<T>::multiply(sums.at[i][j], left[i], column);
       }
@@ -211,57 +221,52 @@ struct Fragments {
 // Adds the product over `count` stages of depth to `sums`. Ends with all copies landed and all threads
 // past their last read, so that the caller may use the shared memory anew.
 //
-// A stage is two steps of fragments. One barrier a stage: it stands before the first read of the next stage, and is at once what lets the
-// copies of the following iteration overwrite the stage that was read last.
+// A stage is two steps of fragments. One barrier a stage: it stands between the last read of a stage and the first
+// of the next, and is at once what lets the copies of the following iteration overwrite the former.
 template <class Tile, class LeftLoader, class RightLoader>
 __device__ __forceinline__ void multiply_stages(Sums& sums, unsigned char* shared, int count, LeftLoader& left,
                                                 RightLoader& right) {
-  auto load_stage = [&](int slot) {
-    unsigned char* stage = shared + slot * Tile::STAGE_BYTES;
+  auto load_stage = [&](unsigned char* stage) {
     left.load(stage);
     right.load(stage + Tile::Left::BYTES);
   };
-  auto await_stage = [&](int slot) {
+  auto await_stage = [&](unsigned char* stage) {
     cp_async_wait<Tile::STAGES - 2>();
-    left.arrived(shared + slot * Tile::STAGE_BYTES);
+    left.arrived(stage);
     __syncthreads();
   };
 
   if (count == 0) return;
   // A group is committed for every stage, loaded or not: the waits count groups.
 #pragma unroll
-  for (int slot = 0; slot < Tile::STAGES - 1; slot++) {
-    if (slot < count) load_stage(slot);
+  for (int stage = 0; stage < Tile::STAGES - 1; stage++) {
+    if (stage < count) load_stage(shared + stage * Tile::STAGE_BYTES);
     cp_async_commit();
   }
-  int warp = int(threadIdx.x) >> 5;
-  typename Fragments<Tile>::Left left_operand(warp / Tile::WARPS_N);
-  typename Fragments<Tile>::Right right_operand(warp % Tile::WARPS_N);
-  // Fragments are loaded one step ahead of the mathematics. Rounding to TF32 needs the registers that this
-  // would take: there a step is loaded when the one before is done.
-  constexpr bool AHEAD = sizeof(typename Tile::T) == 2;
-  Fragments<Tile> fragments[2];
-  int read_slot = 0, load_slot = Tile::STAGES - 1;
-  auto load_fragments = [&](int step) {
-    fragments[step].load(left_operand, right_operand, shared + read_slot * Tile::STAGE_BYTES, step);
-  };
-  await_stage(0);
-  load_fragments(0);
+  constexpr int LAST = (Tile::STAGES - 1) * Tile::STAGE_BYTES;
+  constexpr bool AHEAD = Fragments<Tile>::RIGHT_SETS == 2;
+  int reading = 0;  // where in shared memory the stage lies that is multiplied
+  Fragments<Tile> fragments;
+  await_stage(shared);
+  fragments.load_left(shared, 0);
+  fragments.load_right(shared, 0);
 
-  for (int done = 0; done < count; done++) {
-    if (AHEAD) load_fragments(1);
-    if (done + Tile::STAGES - 1 < count) load_stage(load_slot);
+  for (int remaining = count; remaining > 0; remaining--) {
+    if (AHEAD) fragments.load_right(shared + reading, 1);
+    // The stage before the one that is read is the one that was read last.
+    if (remaining >= Tile::STAGES) load_stage(shared + (reading == 0 ? LAST : reading - Tile::STAGE_BYTES));
     cp_async_commit();
-    fragments[0].multiply_into(sums);
-    if (!AHEAD) load_fragments(1);
+    fragments.multiply_into(sums, 0);
+    fragments.load_left(shared + reading, 1);
+    if (!AHEAD) fragments.load_right(shared + reading, 1);
 
-    load_slot = read_slot;
-    read_slot = read_slot + 1 == Tile::STAGES ? 0 : read_slot + 1;
-    bool more = done + 1 < count;
-    if (more) await_stage(read_slot);
-    if (AHEAD && more) load_fragments(0);
-    fragments[1].multiply_into(sums);
-    if (!AHEAD && more) load_fragments(0);
+    bool more = remaining > 1;
+    reading = reading == LAST ? 0 : reading + Tile::STAGE_BYTES;
+    if (more) await_stage(shared + reading);
+    if (AHEAD && more) fragments.load_right(shared + reading, 0);
+    fragments.multiply_into(sums, 1);
+    if (more) fragments.load_left(shared + reading, 0);
+    if (!AHEAD && more) fragments.load_right(shared + reading, 0);
   }
   cp_async_wait<0>();
   __syncthreads();
