@@ -18,7 +18,7 @@
 // Limits: 2^31 - 1 elements a tensor, pictures of at most 32,000 pixels a side.
 // Moves input + weights + output at least, and the input once a tap through the second-level cache; does
 // 2 n p q k r s c FLOPs in each direction.
-// targets: sm_80 sm_90a
+// targets: sm_80
 
 #include "common/mma_conv_loaders.cuh"
 

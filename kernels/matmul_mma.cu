@@ -9,7 +9,7 @@
 // Limits: 2^31 - 1 elements a matrix.
 // Moves (m k + k n + m n) elements at least, and m n k (1 / 256 + 1 / 128) elements through the second-level
 // cache with wide tiles; does 2 m n k FLOPs.
-// targets: sm_80 sm_90a
+// targets: sm_80
 
 #include "common/mma_loaders.cuh"
 #include "common/mma_store.cuh"

@@ -25,13 +25,8 @@ const WEIGHT_GRADIENT: &str = "conv.weight_gradient";
 const PREPARE: &str = "conv.prepare";
 
 /// Every algorithm; where several are legal for a shape, the first is the best.
-const ALGORITHMS: &[&dyn Algorithm] = &[
-    &stem_mma::StemMma,
-    &stem::Stem,
-    &mma::TensorCores,
-    &grouped::Grouped,
-    &implicit::Implicit,
-];
+const ALGORITHMS: &[&dyn Algorithm] =
+    &[&stem_mma::StemMma, &stem::Stem, &mma::TensorCores, &grouped::Grouped, &implicit::Implicit];
 
 /// What an algorithm may ask of a device before it says what it can do there.
 #[derive(Debug, Clone, Copy)]
