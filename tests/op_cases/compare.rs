@@ -2,7 +2,7 @@
 
 use tensor_core::DType;
 
-use super::format::Rounding;
+use super::format::{Format, Rounding};
 
 /// How far a result may be from the reference, in units of the epsilon that sums are computed with.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +59,15 @@ impl Allowance {
                     (computed(epsilon(DType::F32)), NEAREST * epsilon(DType::Bf16));
                 (element, whole + kept, kept)
             }
-            Rounding::Within(DType::Bf16) => {
-                let epsilon = epsilon(DType::Bf16);
+            Rounding::Within(format) if format != Format::F32 => {
+                let epsilon = format.epsilon();
                 (bounds.element * epsilon, NEAREST * epsilon, 0.0)
             }
-            Rounding::Last(dtype) | Rounding::Within(dtype) => {
+            Rounding::Within(format) => {
+                let (element, whole) = computed(format.epsilon());
+                (element, whole, 0.0)
+            }
+            Rounding::Last(dtype) => {
                 let (element, whole) = computed(epsilon(dtype));
                 (element, whole, 0.0)
             }
@@ -166,7 +170,7 @@ mod tests {
         };
         assert!(check(1.0 + 0.5 / 128.0).is_ok());
         assert!(check(1.0 + 1.0 / 128.0).is_err_and(|message| message.contains("element 1")));
-        let within = Rounding::Within(DType::Bf16);
+        let within = Rounding::Within(Format::Bf16);
         assert!(compare(&[1.0; 40], &[1.0; 40], &[1.003; 40], within, Bounds::DEFAULT).is_ok());
         assert!(compare(&[1.0; 40], &[1.0; 40], &[1.005; 40], within, Bounds::DEFAULT).is_err());
     }

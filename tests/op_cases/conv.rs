@@ -7,6 +7,7 @@ use tensor_core::ops::conv::{self, ConvGeometry};
 use tensor_core::ops::norm::{self, Factors};
 use tensor_core::{Device, Result, Tensor};
 
+use super::format::Format;
 use super::gradient::Differentiable;
 use super::input::{Draw, Input, absolute_inputs};
 use super::{Case, Output, magnitudes_by_reference, write_and_accumulate};
@@ -195,8 +196,9 @@ impl Case for ConvCase {
                 Ok(vec![
                     Output::new("output", &plain)?,
                     Output::new("output beside statistics", &output)?,
-                    joined_statistics(&partials)?.computed_within(plan.dtype),
-                    forward_of_scaled(plan, shape, inputs, &prepared)?.computed_within(plan.dtype),
+                    joined_statistics(&partials)?.computed_within(Format::of(plan)),
+                    forward_of_scaled(plan, shape, inputs, &prepared)?
+                        .computed_within(Format::of(plan)),
                 ])
             }
             ConvDirection::InputGradient => {

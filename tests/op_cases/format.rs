@@ -2,6 +2,7 @@
 
 use half::bf16;
 use tensor_core::DType;
+use tensor_core::backend::Plan;
 
 /// What factors are rounded to before they are multiplied. Sums are f32 in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,24 @@ pub enum Format {
 }
 
 impl Format {
+    /// What a plan rounds activations to before it multiplies them; Reference, in f64, rounds nothing.
+    pub fn of(plan: &Plan) -> Format {
+        match plan.dtype {
+            DType::Bf16 => Format::Bf16,
+            _ if plan.variant.starts_with("tf32") => Format::Tf32,
+            _ => Format::F32,
+        }
+    }
+
+    /// The distance from 1 to the next number.
+    pub fn epsilon(self) -> f64 {
+        match self {
+            Format::F32 => f64::from(f32::EPSILON),
+            Format::Tf32 => 1.0 / 1024.0,
+            Format::Bf16 => 1.0 / 128.0,
+        }
+    }
+
     /// The nearest number of this format, the even one of two.
     pub fn round(self, value: f32) -> f32 {
         match self {
@@ -40,8 +59,8 @@ fn round_bits(value: f32, bits: u32) -> f32 {
 pub enum Rounding {
     /// Once, at the end, to this type; all before was done in f32, or in f64 if that is the type.
     Last(DType),
-    /// It was computed from results that had been rounded to this type.
-    Within(DType),
+    /// It was computed from results that had been rounded to this format.
+    Within(Format),
 }
 
 #[cfg(test)]

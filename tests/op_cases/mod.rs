@@ -23,7 +23,7 @@ pub mod reduce;
 pub mod view;
 
 use compare::Bounds;
-use format::Rounding;
+use format::{Format, Rounding};
 use input::{Draw, Input};
 use tensor_core::backend::Plan;
 use tensor_core::memory::Destination;
@@ -51,9 +51,9 @@ impl Output {
         Ok(Output { name, values, rounding: Rounding::Last(dtype) })
     }
 
-    /// The same output, computed from results that were kept in this type.
-    pub fn computed_within(self, dtype: DType) -> Output {
-        Output { rounding: Rounding::Within(dtype), ..self }
+    /// The same output, computed from results that were rounded to this format.
+    pub fn computed_within(self, format: Format) -> Output {
+        Output { rounding: Rounding::Within(format), ..self }
     }
 }
 
