@@ -162,7 +162,7 @@ fn layout(parts: &[InputPart]) -> (Vec<usize>, usize) {
 /// # let device = tensor_core::Device::cpu()?;
 /// let mut losses = LateValues::new(&device, 1, 2)?;
 /// for step in 0..5 {
-///     let late = losses.push(&Tensor::full(&device, [1], step as f32)?)?;
+///     let late = losses.push(&Tensor::from_f32(&device, [1], &[step as f32])?)?;
 ///     assert_eq!(late, (step >= 2).then(|| vec![(step - 2) as f32]));
 /// }
 /// assert_eq!(losses.drain()?, [[3.0], [4.0]]);
