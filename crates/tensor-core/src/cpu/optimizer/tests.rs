@@ -167,10 +167,10 @@ fn a_step_with_a_gradient_that_is_not_finite_changes_nothing() {
                 let scale = scale(cpu, &[0..40, 40..100], f32::INFINITY, &gradients);
                 assert!(scale[0].is_nan());
                 let (mut values, mut state) = (vec![1.0; 100], vec![2.0; 200]);
-                let segment = Segment { range: 0..100, rate: 0.1, weight_decay: 0.1 };
+                let segment = |range| Segment { range, rate: 0.1, weight_decay: 0.1 };
                 let step = SgdStep { momentum: 0.9, decay: Decay::L2, clip_norm: None };
-                let numbers = step.numbers(&[segment]);
-                let (ranges, gradients) = ([0..100], read(&gradients));
+                let numbers = step.numbers(&[segment(0..40), segment(40..100)]);
+                let (ranges, gradients) = ([0..40, 40..100], read(&gradients));
                 let (numbers, scale) = (read(&numbers), read(&scale));
                 let (w, (m, s)) = (&mut values, state.split_at_mut(100));
                 cpu.sgd_step(&ranges, numbers, scale, gradients, write(w), None, write(m)).unwrap();
