@@ -24,6 +24,8 @@ pub const SIZES: &[[usize; 3]] = &[
     [65, 129, 257],
     [1, 1000, 130],
     [200, 3, 70],
+    // Whole pieces and several blocks in every layout of the wide tensor-core kernels.
+    [136, 264, 72],
 ];
 
 /// Every size, each side as it is and transposed.
