@@ -190,6 +190,7 @@ mod tests {
             valid_loss: 10.5,
             metrics: vec![("accuracy".to_owned(), 0.991_25)],
             seconds: 75.0,
+            ..EpochRow::default()
         };
         assert_eq!(header(), "cycle epoch   trn_loss   val_loss  accuracy          time");
         assert_eq!(table_row(&row), "    2    11   0.123457  10.500000  0.991250    1 min 15 s");

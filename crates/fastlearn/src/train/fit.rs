@@ -203,5 +203,6 @@ fn validated_row(
         valid_loss: scored.log_loss() as f32,
         metrics: vec![("accuracy".to_string(), scored.accuracy())],
         seconds: start.elapsed().as_secs_f64(),
+        soft_targets: false,
     })
 }

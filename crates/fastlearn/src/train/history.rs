@@ -14,7 +14,7 @@ pub struct BatchRecord {
 }
 
 /// One line of the table that a fit prints.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Which fit it belongs to, such as `unfrozen`; empty if it was not named.
     pub stage: String,
@@ -30,6 +30,10 @@ pub struct EpochRow {
     pub metrics: Vec<(String, f64)>,
     /// Seconds of training and validation.
     pub seconds: f64,
+    /// Whether training targets were softened (label smoothing, mixup): then the training loss is higher
+    /// by construction.
+    #[serde(default)]
+    pub soft_targets: bool,
 }
 
 /// Everything recorded since the learner was made.

@@ -6,6 +6,7 @@
 
 mod activation_set;
 mod activations;
+mod advice;
 mod builder;
 mod event;
 mod fit;
@@ -23,6 +24,7 @@ mod summary;
 mod task;
 mod timing;
 
+pub use advice::{Advice, advise};
 pub use builder::LearnerBuilder;
 pub use event::{Control, Event, Listener};
 pub use head_learner::HeadLearner;
