@@ -45,6 +45,12 @@ pub enum Event<'a> {
         /// Its row of the table.
         row: &'a EpochRow,
     },
+    /// A cycle of the schedule is over, after the end of its last epoch: the moment to keep a snapshot
+    /// or to average weights.
+    CycleEnds {
+        /// Cycle of the fit, from 0.
+        cycle: usize,
+    },
     /// A fit is over.
     FitEnds,
     /// Something that a person should know and that changes nothing.

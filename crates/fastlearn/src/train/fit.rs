@@ -8,6 +8,7 @@ use models::Pass;
 use super::event::{Control, Event, Listeners, tell};
 use super::history::{BatchRecord, EpochRow};
 use super::state::TrainState;
+use super::step::StepOptions;
 use super::stepper::{Begun, Stepper};
 use super::task::Task;
 use crate::input::Input;
@@ -29,8 +30,8 @@ pub(crate) struct FitPlan {
     pub decay: Decay,
     /// The largest norm of all gradients together.
     pub clip_norm: Option<f32>,
-    /// Batch norms use running statistics even in groups that train.
-    pub freeze_norms: bool,
+    /// How each step is taken.
+    pub options: StepOptions,
     /// How rates move.
     pub schedule: Schedule,
 }
@@ -91,6 +92,9 @@ pub(crate) fn fit(
         }
         state.history.epochs.push(row.clone());
         let answer = tell(listeners, Event::EpochEnds { row: &row }, state)?;
+        if plan.schedule.is_cycle_end(epoch) {
+            let _ = tell(listeners, Event::CycleEnds { cycle: row.cycle }, state)?;
+        }
         if control == Control::Stop || answer == Control::Stop {
             break;
         }
@@ -138,7 +142,7 @@ fn train_batches(
         let step = plan.step_settings(settings);
         let rate = step.groups.last().map_or(0.0, |group| group.rate);
         let begun = Begun { batch, pictures, rate, momentum: settings.momentum, waited };
-        let ended = run.stepper.step(task, state, input, &step, plan.freeze_norms, begun)?;
+        let ended = run.stepper.step(task, state, input, &step, &plan.options, begun)?;
         if batches_end(state, &mut run.smoothed, ended, listeners)? == Control::Stop {
             return Ok(Control::Stop);
         }

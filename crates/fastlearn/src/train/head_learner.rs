@@ -9,6 +9,7 @@ use super::fit::{FitPlan, fit, validate};
 use super::history::History;
 use super::learner::Learner;
 use super::rate_finder;
+use super::step::StepOptions;
 use super::task::HeadTask;
 use crate::Result;
 use crate::data::ImageData;
@@ -96,7 +97,7 @@ impl<'a> HeadLearner<'a> {
 
     fn plan(&self, rate: f32, schedule: Schedule) -> Result<FitPlan> {
         let plan = self.learner.plan(Rates::from(rate), schedule)?;
-        Ok(FitPlan { freeze_norms: false, ..plan })
+        Ok(FitPlan { options: StepOptions::default(), ..plan })
     }
 }
 

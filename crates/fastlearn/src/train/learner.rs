@@ -14,6 +14,7 @@ use super::history::History;
 use super::optimizer_kind::OptimizerKind;
 use super::rate_finder;
 use super::state::TrainState;
+use super::step::StepOptions;
 use super::summary::{Summary, summarise};
 use super::task::{PictureTask, Task};
 use crate::data::{ImageData, Loader};
@@ -262,7 +263,7 @@ impl Learner {
             weight_decay: self.weight_decay.expand(groups)?,
             decay: self.decay,
             clip_norm: self.clip_norm,
-            freeze_norms: self.freeze_norms,
+            options: StepOptions { freeze_norms: self.freeze_norms },
             schedule,
         })
     }

@@ -64,8 +64,7 @@ fn run(
         };
         let rate = ramp.rate(step);
         let settings = Settings { factor: rate / last, momentum: None };
-        let loss =
-            train_step(task, state, input, &plan.step_settings(settings), plan.freeze_norms)?;
+        let loss = train_step(task, state, input, &plan.step_settings(settings), &plan.options)?;
         if curve.push(rate, loss).is_break() {
             break;
         }

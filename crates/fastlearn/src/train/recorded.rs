@@ -17,7 +17,7 @@ use tensor_core::ops::pointwise::{Binary, Unary, binary, unary};
 use tensor_core::{DType, Device, Tensor};
 
 use super::state::TrainState;
-use super::step::{forward, pass_mode};
+use super::step::{StepOptions, forward, pass_mode};
 use super::task::Task;
 use crate::Result;
 use crate::input::Input;
@@ -43,7 +43,7 @@ impl RecordedStep {
         state: &mut TrainState,
         input: &Input,
         settings: &StepSettings,
-        freeze_norms: bool,
+        options: &StepOptions,
     ) -> Result<RecordedStep> {
         let device = state.store.device().clone();
         let (shape, dtype) = (input.tensor.shape(), input.tensor.dtype());
@@ -57,7 +57,7 @@ impl RecordedStep {
         state.store.forget_prepared();
         let edits = state.store.edits();
         let ((count, outcome, ranges), graph) = capture(&device, || {
-            let mode = pass_mode(state, freeze_norms);
+            let mode = pass_mode(state, options);
             let pass = Pass::new(&state.store, mode).at_step(&dropout_step);
             let target = Target::Classes(labels.clone());
             let (tape, loss) = forward(task, pass, pictures.clone(), &target)?;

@@ -12,6 +12,13 @@ use super::task::Task;
 use crate::Result;
 use crate::input::Input;
 
+/// What a fit asks of each of its steps, besides rates.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct StepOptions {
+    /// Batch norms use running statistics even in groups that train.
+    pub freeze_norms: bool,
+}
+
 /// Forward, loss, backward, step. Returns the batch's mean loss; a step whose loss or gradients are
 /// not finite is not taken, and its loss is not finite.
 pub(crate) fn train_step(
@@ -19,14 +26,14 @@ pub(crate) fn train_step(
     state: &mut TrainState,
     input: Input,
     settings: &StepSettings,
-    freeze_norms: bool,
+    options: &StepOptions,
 ) -> Result<f32> {
     state.steps += 1;
     // A step that failed halfway left gradients that this one must not add to.
     state.store.clear_gradients();
     let device = state.store.device().clone();
     let classes = Target::classes(&device, &input.labels, task.classes())?;
-    let pass = Pass::new(&state.store, pass_mode(state, freeze_norms));
+    let pass = Pass::new(&state.store, pass_mode(state, options));
     let (tape, loss) = forward(task, pass, input.tensor, &classes)?;
     let value = loss.value().item()?;
     if !value.is_finite() {
@@ -54,8 +61,8 @@ pub(super) fn forward(
     Ok((tape, loss))
 }
 
-pub(super) fn pass_mode(state: &TrainState, freeze_norms: bool) -> PassMode {
-    if freeze_norms {
+pub(super) fn pass_mode(state: &TrainState, options: &StepOptions) -> PassMode {
+    if options.freeze_norms {
         let norms = vec![NormMode::Running; state.store.statistics().len()];
         return PassMode::train(norms, state.seed, state.steps);
     }

@@ -9,7 +9,7 @@ use tensor_core::transfer::LateValues;
 
 use super::recorded::RecordedStep;
 use super::state::TrainState;
-use super::step::train_step;
+use super::step::{StepOptions, train_step};
 use super::task::Task;
 use crate::input::Input;
 use crate::{Error, Result};
@@ -52,10 +52,10 @@ impl Stepper {
         state: &mut TrainState,
         input: Input,
         settings: &StepSettings,
-        freeze_norms: bool,
+        options: &StepOptions,
         begun: Begun,
     ) -> Result<Vec<(Begun, f32)>> {
-        if self.is_recorded(task, state, &input, settings, freeze_norms)?
+        if self.is_recorded(task, state, &input, settings, options)?
             && let Some((step, losses)) = &mut self.recorded
         {
             self.waiting.push_back(begun);
@@ -66,7 +66,7 @@ impl Stepper {
         self.recorded.take_if(|(step, _)| !step.is_current(state));
         // After a step that was not taken the loop ends; there is nothing to be learned from another.
         if finished.iter().all(|(_, loss)| loss.is_finite()) {
-            finished.push((begun, train_step(task, state, input, settings, freeze_norms)?));
+            finished.push((begun, train_step(task, state, input, settings, options)?));
         }
         Ok(finished)
     }
@@ -93,7 +93,7 @@ impl Stepper {
         state: &mut TrainState,
         input: &Input,
         settings: &StepSettings,
-        freeze_norms: bool,
+        options: &StepOptions,
     ) -> Result<bool> {
         let device = state.store.device().clone();
         if self.given_up || !device.can_capture() {
@@ -108,7 +108,7 @@ impl Stepper {
             // If the store was changed otherwise, this step is run as it is given, and the next recorded.
             return Ok(step.is_current(state));
         }
-        match RecordedStep::record(task, state, input, settings, freeze_norms) {
+        match RecordedStep::record(task, state, input, settings, options) {
             Ok(step) => {
                 self.recorded = Some((step, LateValues::new(&device, 1, DELAY)?));
                 Ok(true)

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::fit::FitPlan;
 use super::learner::Learner;
 use super::step::train_step;
 use super::task::Task;
@@ -70,7 +69,6 @@ impl Learner {
         let device = self.device().clone();
         let Learner { classifier, data, state, .. } = self;
         let task = super::task::PictureTask { device: &device, classifier, data };
-        let FitPlan { freeze_norms, .. } = plan;
         let step = plan.step_settings(Settings { factor: 1.0, momentum: None });
         let mut seconds = 0.0;
         let mut inputs = task.train_batches(state.epochs_begun)?;
@@ -79,7 +77,7 @@ impl Learner {
             let Some(input) = inputs.next() else { break };
             let input = input?;
             let pictures = input.labels.len().max(1);
-            train_step(&task, state, input, &step, freeze_norms)?;
+            train_step(&task, state, input, &step, &plan.options)?;
             seconds = begun.elapsed().as_secs_f64() / pictures as f64;
         }
         Ok(seconds)
