@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use fastlearn::data::{HoldOut, pictures_in, read_folders};
 use fastlearn::interpret::{class_table, confusion_table, mistake_table};
 use fastlearn::metrics::{ConfusionMatrix, Scored};
+use fastlearn::predict::Tta;
 use serde_json::{Value, json};
 
 use super::error::{CommandError, Result};
@@ -162,7 +163,7 @@ fn matrix_text(matrix: &ConfusionMatrix, classes: &[String]) -> String {
     format!("{}\n{}", class_table(matrix, &numbered), confusion_table(matrix, &numbers))
 }
 
-fn document(scored: &Scored, classes: &[String], tta: usize) -> Value {
+fn document(scored: &Scored, classes: &[String], tta: Tta) -> Value {
     let (matrix, interval) = (scored.confusion(), scored.accuracy_interval());
     let row = |truth: usize| -> Vec<u64> {
         (0..classes.len()).map(|predicted| matrix.count(truth, predicted)).collect()
@@ -173,7 +174,7 @@ fn document(scored: &Scored, classes: &[String], tta: usize) -> Value {
         "log_loss": scored.log_loss(),
         "correct": scored.correct(),
         "pictures": scored.len(),
-        "tta": tta,
+        "tta": tta.to_string(),
         "classes": classes,
         "confusion_matrix": (0..classes.len()).map(row).collect::<Vec<_>>(),
     })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fastlearn::data::{Loading, Split, pictures_in};
+use fastlearn::predict::Tta;
 use fastlearn::{Predictions, Predictor};
 use models::weights::write_atomically;
 
@@ -36,9 +37,11 @@ pub struct PredictArguments {
 /// How predictions are made.
 #[derive(Debug, Args)]
 pub struct PredictionArguments {
-    /// Augmented views of each picture besides the plain one
-    #[arg(long, value_name = "N", default_value = "0")]
-    pub tta: usize,
+    /// Views of each picture that are averaged: a number of random ones besides the plain one, or crops3
+    /// (both ends and the middle of the long side) or crops5 (corners and middle); +flip, +lighting,
+    /// +rotation on top
+    #[arg(long, value_name = "VIEWS", default_value = "0")]
+    pub tta: Tta,
     /// Pictures in a batch
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one())]
     batch_size: usize,
@@ -64,10 +67,7 @@ impl PredictionArguments {
     pub fn predict(&self, predictor: &Predictor, files: Vec<PathBuf>) -> Result<Predictions> {
         let _busy = Busy::new("predicting");
         let split = Split::unlabelled(files);
-        Ok(match self.tta {
-            0 => predictor.predict_split(&split)?,
-            views => predictor.tta(&split, views)?,
-        })
+        Ok(predictor.tta(&split, self.tta)?)
     }
 }
 

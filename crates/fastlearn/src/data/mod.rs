@@ -22,7 +22,7 @@ pub use splits::{HoldOut, Split, cross_validation_indexes};
 
 pub use crate::picture::{MAX_PIXELS, Picture, decode_picture, open_picture};
 
-use crate::transforms::{DrawKey, Plan, Purpose, Transforms};
+use crate::transforms::{DrawKey, Plan, Purpose, Transforms, View};
 use crate::{Error, Result};
 use loader::Request;
 
@@ -122,6 +122,16 @@ impl Loading {
     pub fn plain(&self, split: &Split, transforms: &Transforms, keep: bool) -> Result<Loader> {
         let key = DrawKey { seed: self.seed, purpose: Purpose::Plain, pass: 0, epoch: 0 };
         self.load(split, transforms.validation()?, key, Order::Sequential, keep)
+    }
+
+    /// Pictures as this view shows them, in the order of the split.
+    ///
+    /// # Errors
+    /// As [`shuffled`](Loading::shuffled), and for a view that these transforms do not have.
+    pub fn viewed(&self, split: &Split, transforms: &Transforms, view: &View) -> Result<Loader> {
+        let purpose = if view.is_plain() { Purpose::Plain } else { Purpose::TestTime };
+        let key = DrawKey { seed: self.seed, purpose, pass: view.pass as u32, epoch: 0 };
+        self.load(split, transforms.viewing(view)?, key, Order::Sequential, true)
     }
 
     fn load(

@@ -7,7 +7,7 @@ mod tta;
 
 pub use predictions::Predictions;
 pub use predictor::Predictor;
-pub use tta::TestTimeAugmentation;
+pub use tta::{TestTimeAugmentation, Tta};
 
 use autograd::{ParameterStore, Var};
 use models::{Classifier, Layer, Pass};

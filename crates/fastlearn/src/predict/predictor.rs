@@ -6,7 +6,7 @@ use autograd::ParameterStore;
 use models::Classifier;
 use tensor_core::Device;
 
-use super::{Predictions, TestTimeAugmentation, predict_loader};
+use super::{Predictions, TestTimeAugmentation, Tta, predict_loader};
 use crate::Result;
 use crate::data::{Loading, Split};
 use crate::model_file::{ModelDescription, read_model};
@@ -60,19 +60,23 @@ impl Predictor {
         predict_loader(&self.classifier, &self.store, loader)
     }
 
-    /// As [`predict_split`](Self::predict_split), by test-time augmentation over `passes` augmented
-    /// views and a plain one.
+    /// As [`predict_split`](Self::predict_split), by test-time augmentation: a number of random views, or
+    /// any other [`Tta`].
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
-    pub fn tta(&self, split: &Split, passes: usize) -> Result<Predictions> {
-        let plain = self.predict_split(split)?;
-        let augmented: Result<Vec<Predictions>> = (0..passes)
-            .map(|pass| {
-                let loader = self.loading.augmented(split, &self.transforms, pass)?;
-                predict_loader(&self.classifier, &self.store, loader)
-            })
-            .collect();
-        Ok(TestTimeAugmentation::new(plain, augmented?).mean())
+    pub fn tta(&self, split: &Split, tta: impl Into<Tta>) -> Result<Predictions> {
+        Ok(self.tta_stack(split, tta)?.mean())
+    }
+
+    /// Every view of [`tta`](Self::tta) by itself.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta_stack(&self, split: &Split, tta: impl Into<Tta>) -> Result<TestTimeAugmentation> {
+        TestTimeAugmentation::collect(&tta.into(), &self.transforms, |view| {
+            let loader = self.loading.viewed(split, &self.transforms, view)?;
+            predict_loader(&self.classifier, &self.store, loader)
+        })
     }
 }

@@ -17,8 +17,7 @@ use super::state::TrainState;
 use super::step::StepOptions;
 use super::summary::{Summary, summarise};
 use super::task::{PictureTask, Task};
-use crate::data::{ImageData, Loader};
-use crate::predict::{Predictions, TestTimeAugmentation, predict_loader};
+use crate::data::ImageData;
 use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
 use crate::{Error, Result};
 
@@ -165,43 +164,6 @@ impl Learner {
         }
         self.data = data;
         Ok(())
-    }
-
-    /// Probabilities of the validation pictures, seen plainly.
-    ///
-    /// # Errors
-    /// A picture that cannot be read; out of memory.
-    pub fn predict(&self) -> Result<Predictions> {
-        self.predict_batches(self.data.valid_batches()?)
-    }
-
-    /// Probabilities of the validation pictures by test-time augmentation: the mean over a plain view
-    /// and `passes` augmented ones (4 in the lesson).
-    ///
-    /// # Errors
-    /// As [`predict`](Self::predict).
-    pub fn tta(&self, passes: usize) -> Result<Predictions> {
-        Ok(self.tta_stack(passes)?.mean())
-    }
-
-    /// Every view of [`tta`](Self::tta) by itself.
-    ///
-    /// # Errors
-    /// As [`predict`](Self::predict).
-    pub fn tta_stack(&self, passes: usize) -> Result<TestTimeAugmentation> {
-        let plain = self.predict()?;
-        let augmented: Result<Vec<Predictions>> = (0..passes)
-            .map(|pass| self.predict_batches(self.data.augmented_batches(pass)?))
-            .collect();
-        Ok(TestTimeAugmentation::new(plain, augmented?))
-    }
-
-    /// Probabilities of whatever a loader brings.
-    ///
-    /// # Errors
-    /// As [`predict`](Self::predict).
-    pub fn predict_batches(&self, loader: Loader) -> Result<Predictions> {
-        predict_loader(&self.classifier, &self.state.store, loader)
     }
 
     /// Layers with shapes, parameters, groups and what trains.

@@ -14,6 +14,7 @@ mod head_learner;
 mod history;
 mod learner;
 mod optimizer_kind;
+mod predicting;
 mod rate_finder;
 mod recorded;
 mod saving;

@@ -8,6 +8,7 @@ mod augmentations;
 mod canvas;
 mod colour;
 mod plan;
+mod view;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use augmentations::Augmentation;
 pub use canvas::{Affine, Canvas};
 pub use colour::Colour;
 pub use plan::{DrawKey, Plan, Prepared, Presize, Purpose, Sampling};
+pub use view::{Frame, View};
 
 use crate::picture::Picture;
 use crate::{Error, Result};
@@ -255,6 +257,8 @@ impl Transforms {
             pad: self.pad,
             border: self.border(),
             crop: self.crop,
+            place: None,
+            mirrored: false,
             list: self.list.clone(),
             normalisation: self.normalisation,
         })

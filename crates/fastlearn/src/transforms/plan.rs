@@ -93,8 +93,21 @@ pub struct Plan {
     pub(super) pad: usize,
     pub(super) border: Border,
     pub(super) crop: Crop,
+    /// A window at a fixed place instead of what is drawn.
+    pub(super) place: Option<Place>,
+    /// Mirrored left and right, last of all.
+    pub(super) mirrored: bool,
     pub(super) list: Vec<Arc<dyn Transform>>,
     pub(super) normalisation: Normalisation,
+}
+
+/// A window of the picture whose short side is `zoom` times the window's; `down` and `across` say where it
+/// lies between one end (0) and the other (1).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub zoom: f64,
+    pub down: f64,
+    pub across: f64,
 }
 
 /// Use numbers of the plan's own draws; those of the list come after.
@@ -121,7 +134,8 @@ impl Plan {
     /// To which size pictures are shrunk after decoding: what the largest zoom needs, so that
     /// one size serves every draw.
     pub fn presize(&self) -> Presize {
-        let largest = self.zoom.map_or(self.size, |(_, high)| zoomed(self.size, high));
+        let zoom = self.place.map(|place| place.zoom).or(self.zoom.map(|(_, high)| high));
+        let largest = zoom.map_or(self.size, |zoom| zoomed(self.size, zoom));
         match self.crop {
             Crop::Squash => Presize::Square(largest),
             // Windows reach from a twelfth of the picture to all of it. Twice the size bounds
@@ -148,7 +162,8 @@ impl Plan {
     /// of the epoch's order.
     pub fn sample(&self, prepared: &Prepared, key: &DrawKey, position: usize) -> Sampling {
         let mut canvas = self.canvas(prepared, &mut key.stream(position, ZOOM));
-        if self.crop != Crop::GoogleNet {
+        // A window at the end of the picture shows no rim.
+        if self.crop != Crop::GoogleNet && self.place.is_none() {
             canvas.pad(self.pad);
         }
         let mut changed: Option<Picture> = None;
@@ -165,6 +180,9 @@ impl Plan {
             transform.colour(&mut colour, &mut paint);
         }
         self.cut(&mut canvas, &mut key.stream(position, CROP));
+        if self.mirrored {
+            canvas.flip();
+        }
         Sampling {
             picture: changed,
             geometry: canvas.to_source().0.map(|value| value as f32),
@@ -179,8 +197,9 @@ impl Plan {
         if self.crop == Crop::GoogleNet {
             return Canvas::showing(height, width, height, width);
         }
-        let factor = match self.zoom {
-            Some((low, high)) if random.chance(ZOOM_PROBABILITY) => {
+        let factor = match (self.place, self.zoom) {
+            (Some(place), _) => place.zoom,
+            (None, Some((low, high))) if random.chance(ZOOM_PROBABILITY) => {
                 low + (high - low) * f64::from(random.unit())
             }
             _ => 1.0,
@@ -194,6 +213,10 @@ impl Plan {
         let size = self.size;
         let (down, across) =
             (canvas.height() as f64 - size as f64, canvas.width() as f64 - size as f64);
+        if let Some(place) = self.place {
+            let (top, left) = ((down * place.down).ceil(), (across * place.across).ceil());
+            return canvas.window(top, left, size, size);
+        }
         match self.crop {
             Crop::Random => {
                 let [top, left] =

@@ -1,5 +1,7 @@
 //! Predictions of the validation pictures, plain and by test-time augmentation.
 
+use fastlearn::data::Split;
+use fastlearn::predict::Tta;
 use fastlearn::{Learner, Predictions};
 
 use crate::world::World;
@@ -89,4 +91,54 @@ fn a_share_of_the_pictures_comes_with_its_own_names() {
     }
     ids.sort();
     assert_eq!(ids, all.ids);
+}
+
+#[test]
+fn every_kind_of_view_goes_for_any_pictures() {
+    let world = World::new();
+    let learner = trained(&world);
+    let valid = learner.data().valid().clone();
+    let files = Split::unlabelled(valid.files().to_vec());
+    for (tta, views) in [
+        (Tta::crops(3), 3),
+        (Tta::crops(5).flip(), 10),
+        (Tta::random(2).flip().rotation(), 6),
+        (Tta::crops(3).lighting(), 3),
+    ] {
+        let stack = learner.tta_stack(tta).expect("predicted");
+        assert_eq!((stack.views.len(), tta.len()), (views, views));
+        let mean = learner.tta(tta).expect("predicted");
+        assert_whole(&learner, &mean);
+        assert_eq!(stack.mean(), mean);
+        let others = learner.tta_split(&files, tta).expect("predicted");
+        assert_eq!((others.probabilities, others.ids.len()), (mean.probabilities, mean.ids.len()));
+    }
+    let plain = learner.predict().expect("predicted");
+    assert_eq!(learner.tta(0).expect("predicted"), plain);
+    assert_eq!(learner.predict_split(&valid).expect("predicted"), plain);
+}
+
+#[test]
+fn crops_see_a_head_that_the_middle_cuts_off() {
+    let world = World::new();
+    let learner = trained(&world);
+    // Three squares side by side; only the crop at its end sees the disc.
+    let folder = world.path("long");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let paint = |name: &str, colour_of: fn(u32) -> [u8; 3]| {
+        let file = folder.join(name);
+        image::RgbImage::from_fn(96, 32, |x, _| image::Rgb(colour_of(x)))
+            .save(&file)
+            .expect("saved");
+        file
+    };
+    let grey = paint("grey.png", |_| [90; 3]);
+    let left = paint("left.png", |x| if x < 20 { [225, 70, 45] } else { [90; 3] });
+    let split = Split::unlabelled(vec![grey, left]);
+    let stack = learner.tta_stack_split(&split, Tta::crops(3)).expect("predicted");
+    let differs = |view: &Predictions| view.row(0) != view.row(1);
+    assert_eq!(stack.views.iter().map(differs).collect::<Vec<_>>(), [true, false, false]);
+    let plain = learner.predict_split(&split).expect("predicted");
+    assert!(!differs(&plain), "the middle does not see it");
+    assert_eq!(stack.views[1], plain);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use fastlearn::predict::Tta;
 use fastlearn::schedule::Cycles;
 
 use crate::cli::arguments::{DataArguments, ModelArguments, TransformsName, at_least_one};
@@ -67,9 +68,11 @@ pub struct RecipeArguments {
     /// How many times as long as the one before each cycle of stage C is
     #[arg(long, value_name = "N", default_value = "2", value_parser = at_least_one())]
     pub cycle_mult: usize,
-    /// Augmented views of each picture in the final predictions; 0 for the plain picture alone
-    #[arg(long, value_name = "N", default_value = "4")]
-    pub tta: usize,
+    /// Views of each picture in the final predictions: a number of random ones besides the plain one, or
+    /// crops3 (both ends and the middle of the long side) or crops5 (corners and middle); +flip,
+    /// +lighting, +rotation on top; 0 for the plain picture alone
+    #[arg(long, value_name = "VIEWS", default_value = "4")]
+    pub tta: Tta,
     /// Weight decay, added to the gradient
     #[arg(long, value_name = "NUMBER", default_value = "0", value_parser = parse_decay)]
     pub weight_decay: f32,
@@ -135,8 +138,8 @@ pub struct Stages {
     pub lr: LearningRate,
     /// Ratio between neighbouring groups in stage C.
     pub ratio: f32,
-    /// Augmented views of the final predictions.
-    pub tta: usize,
+    /// Views of the final predictions.
+    pub tta: Tta,
     /// Batch norms of stage C keep their statistics.
     pub freeze_norms: bool,
 }
@@ -189,7 +192,10 @@ mod tests {
         assert_eq!(lesson.precomputed, 2);
         assert_eq!(lesson.frozen, Some(Cycles::new(3)));
         assert_eq!(lesson.unfrozen.expect("unfrozen").epochs(), 7);
-        assert_eq!((lesson.lr, lesson.ratio, lesson.tta), (LearningRate::Auto, 10.0, 4));
+        assert_eq!(
+            (lesson.lr, lesson.ratio, lesson.tta),
+            (LearningRate::Auto, 10.0, Tta::random(4))
+        );
         assert!(lesson.is_pretrained && lesson.finds_again);
     }
 

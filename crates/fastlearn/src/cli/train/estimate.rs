@@ -140,11 +140,11 @@ fn group_rates(ratio: f32) -> String {
 }
 
 fn predictions(stages: &Stages, sizes: &Sizes) -> Line {
-    let what = match stages.tta {
-        0 => "the plain validation pictures".to_owned(),
-        views => format!("test-time augmentation, {} and the plain one", counted(views, "view")),
+    let what = match stages.tta.is_plain() {
+        true => "the plain validation pictures".to_owned(),
+        false => format!("test-time augmentation, {}", stages.tta.label()),
     };
-    let views = (stages.tta + 1) as f64;
+    let views = stages.tta.len() as f64;
     Line {
         letter: 'D',
         name: "predictions",
@@ -165,6 +165,7 @@ fn finder_first(stages: &Stages) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fastlearn::predict::Tta;
     use fastlearn::schedule::Cycles;
 
     fn stages() -> Stages {
@@ -176,7 +177,7 @@ mod tests {
             finds_again: true,
             lr: LearningRate::Auto,
             ratio: 10.0,
-            tta: 4,
+            tta: Tta::random(4),
             freeze_norms: false,
         }
     }

@@ -55,7 +55,7 @@ struct TrainingRecipe {
     frozen: Option<Cycles>,
     unfrozen: Option<Cycles>,
     finds_again: bool,
-    tta: usize,
+    tta: String,
     weight_decay: f32,
     freeze_norms: bool,
 }
@@ -111,7 +111,7 @@ impl Recipe {
                 frozen: stages.frozen,
                 unfrozen: stages.unfrozen,
                 finds_again: stages.finds_again,
-                tta: stages.tta,
+                tta: stages.tta.to_string(),
                 weight_decay: recipe.weight_decay,
                 freeze_norms: stages.freeze_norms,
             },

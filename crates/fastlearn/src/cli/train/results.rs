@@ -6,6 +6,7 @@ use fastlearn::interpret::{
     ConfusionPlot, FinderLossPlot, FinderRatePlot, HistoryEpoch, HistoryPlot, PictureGrid,
     SchedulePlot, Tile, most_incorrect,
 };
+use fastlearn::predict::Tta;
 use fastlearn::schedule::FinderCurve;
 use fastlearn::{Learner, Predictions};
 use models::weights::write_atomically;
@@ -14,7 +15,6 @@ use serde_json::{Value, json};
 use super::recipe::Recipe;
 use super::stages::{PRECOMPUTED, Progress};
 use crate::cli::error::{CommandError, Result};
-use crate::cli::output::counted;
 use crate::cli::predictions_file::write_csv;
 use crate::cli::run_folder::{RunFolder, name_of};
 
@@ -31,7 +31,7 @@ pub struct Results<'a> {
     pub progress: &'a Progress,
     pub epochs: Vec<HistoryEpoch>,
     pub predictions: Predictions,
-    pub tta: usize,
+    pub tta: Tta,
     pub estimated: f64,
 }
 
@@ -107,9 +107,9 @@ impl Results<'_> {
     pub fn summary(&self) -> Result<String> {
         let scored = self.predictions.scored()?;
         let interval = scored.accuracy_interval();
-        let views = match self.tta {
-            0 => "plain pictures".to_owned(),
-            views => format!("test-time augmentation over {}", counted(views, "view")),
+        let views = match self.tta.is_plain() {
+            true => "plain pictures".to_owned(),
+            false => format!("test-time augmentation over {}", self.tta.label()),
         };
         let model = self.folder.file(MODEL);
         Ok(format!(

@@ -1,0 +1,73 @@
+//! What a learner says of pictures: those of the validation set, or any others.
+
+use super::learner::Learner;
+use crate::Result;
+use crate::data::{Loader, Split};
+use crate::predict::{Predictions, TestTimeAugmentation, Tta, predict_loader};
+
+impl Learner {
+    /// Probabilities of the validation pictures, seen plainly.
+    ///
+    /// # Errors
+    /// A picture that cannot be read; out of memory.
+    pub fn predict(&self) -> Result<Predictions> {
+        self.predict_split(self.data.valid())
+    }
+
+    /// Probabilities of the validation pictures by test-time augmentation: the mean over a plain view
+    /// and so many augmented ones (4 in the lesson), or over the views of any other [`Tta`].
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta(&self, tta: impl Into<Tta>) -> Result<Predictions> {
+        self.tta_split(self.data.valid(), tta)
+    }
+
+    /// Every view of [`tta`](Self::tta) by itself.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta_stack(&self, tta: impl Into<Tta>) -> Result<TestTimeAugmentation> {
+        self.tta_stack_split(self.data.valid(), tta)
+    }
+
+    /// As [`predict`](Self::predict), of any pictures: the test set
+    /// ([`ImageData::test`](crate::ImageData::test)), or files ([`Split::unlabelled`]).
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_split(&self, split: &Split) -> Result<Predictions> {
+        self.predict_batches(self.data.loading().plain(split, self.data.transforms(), true)?)
+    }
+
+    /// As [`tta`](Self::tta), of any pictures.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta_split(&self, split: &Split, tta: impl Into<Tta>) -> Result<Predictions> {
+        Ok(self.tta_stack_split(split, tta)?.mean())
+    }
+
+    /// Every view of [`tta_split`](Self::tta_split) by itself.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn tta_stack_split(
+        &self,
+        split: &Split,
+        tta: impl Into<Tta>,
+    ) -> Result<TestTimeAugmentation> {
+        let (loading, transforms) = (self.data.loading(), self.data.transforms());
+        TestTimeAugmentation::collect(&tta.into(), transforms, |view| {
+            self.predict_batches(loading.viewed(split, transforms, view)?)
+        })
+    }
+
+    /// Probabilities of whatever a loader brings.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_batches(&self, loader: Loader) -> Result<Predictions> {
+        predict_loader(&self.classifier, &self.state.store, loader)
+    }
+}
