@@ -55,7 +55,7 @@ impl Listener for Table {
                     row.cycle,
                     row.epoch,
                     row.train_loss,
-                    row.valid_loss,
+                    row.valid_loss.unwrap_or(f32::NAN),
                     accuracy,
                     row.seconds
                 );
@@ -99,7 +99,7 @@ fn history_plot(history: &History) -> HistoryPlot {
         stage = &row.stage;
         HistoryEpoch {
             batch_losses: losses.to_vec(),
-            valid_loss: Some(f64::from(row.valid_loss)),
+            valid_loss: row.valid_loss.map(f64::from),
             metrics: row.metrics.iter().map(|metric| metric.1).collect(),
             stage: begins.then(|| row.stage.clone()),
         }
@@ -113,15 +113,16 @@ fn mistakes(split: &Split, classes: &[String], predictions: &Predictions) -> Res
     let scored = predictions.scored()?;
     let mut rows = most_incorrect(&scored, None, SHOWN);
     let wrong = rows.len();
+    let truth = |row: usize| scored.labels()[row] as usize;
     let unsure = most_uncertain(&scored, None, SHOWN);
-    rows.extend(unsure.into_iter().filter(|row| scored.predicted(*row) == split.labels()[*row]));
+    rows.extend(unsure.into_iter().filter(|row| scored.predicted(*row) == truth(*row)));
     rows.truncate(SHOWN);
     let mut tiles = Vec::new();
     for &row in &rows {
         let (picture, predicted) = (split.open(row)?, predictions.predicted(row));
         let tile = Tile::new(picture.pixels, picture.width as u32, picture.height as u32)?;
         let tile = tile.prediction(&classes[predicted], predictions.row(row)[predicted]);
-        tiles.push(tile.truth(&classes[split.labels()[row]]).file(split.name(row)));
+        tiles.push(tile.truth(&classes[truth(row)]).file(split.name(row)));
     }
     let title = match (wrong, rows.len() - wrong) {
         (_, 0) => format!("The {wrong} surest mistakes"),

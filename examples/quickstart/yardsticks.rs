@@ -23,7 +23,11 @@ pub fn linear_on_pixels(data: &ImageData, steps: usize, device: &Device) -> Resu
     let weight = builder.parameter("weight", [classes, columns], vec![0.0; classes * columns])?;
     let bias = builder.parameter("bias", [classes], vec![0.0; classes])?;
     let (mut store, mut optimizer) = (builder.build(device)?, Adam::new());
-    let target = Target::classes(device, data.train().labels(), classes)?;
+    let labels = |split: &Split| -> Vec<usize> {
+        split.labels().one().unwrap_or_default().iter().map(|&label| label as usize).collect()
+    };
+    let target = Target::classes(device, &labels(data.train()), classes)?;
+    let truth = labels(data.valid());
     let mut best = 0.0f64;
     for _ in 0..steps {
         let (mut tape, input) = (Tape::new(), Var::constant(train.clone()));
@@ -34,7 +38,7 @@ pub fn linear_on_pixels(data: &ImageData, steps: usize, device: &Device) -> Resu
         optimizer.step(&mut store, &StepSettings::rates(&[LINEAR_RATE]))?;
         let input = Var::constant(valid.clone());
         let logits = functions::linear(&mut Tape::silent(), &store, weight, bias, &input)?;
-        best = best.max(accuracy(&logits.value().to_f32()?, data.valid().labels(), classes));
+        best = best.max(accuracy(&logits.value().to_f32()?, &truth, classes));
     }
     Ok(Score { name: "a linear classifier on pixels", accuracy: best, seconds: watch.seconds() })
 }

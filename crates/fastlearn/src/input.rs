@@ -7,12 +7,19 @@ use tensor_core::transfer::{InputPart, InputSlots};
 use tensor_core::{Device, Tensor};
 
 use crate::Result;
-use crate::data::{Batch, Loader};
+use crate::data::{Batch, Labels, Loader};
 
 /// A batch on the device, and what it should be recognised as.
 pub(crate) struct Input {
     pub tensor: Tensor,
-    pub labels: Vec<usize>,
+    pub labels: Labels,
+}
+
+impl Input {
+    /// Pictures in it.
+    pub fn len(&self) -> usize {
+        self.tensor.shape().dims().first().copied().unwrap_or(0)
+    }
 }
 
 /// Batches in order, each of which may fail.

@@ -11,6 +11,7 @@ use models::head::HeadOptions;
 use models::{Architecture, Classifier, StateDict};
 use tensor_core::Device;
 
+use crate::data::LabelKind;
 use crate::transforms::TransformsDescription;
 use crate::{Error, Result};
 
@@ -19,6 +20,8 @@ const VERSION_KEY: &str = "fastlearn.version";
 const ARCHITECTURE_KEY: &str = "fastlearn.architecture";
 const HEAD_KEY: &str = "fastlearn.head";
 const CLASSES_KEY: &str = "fastlearn.classes";
+/// `"one"` or `"several"` (as JSON); a file without it has one class a picture.
+const LABELS_KEY: &str = "fastlearn.labels";
 const TRANSFORMS_KEY: &str = "fastlearn.transforms";
 
 /// What a model file says about its model besides the weights.
@@ -30,6 +33,8 @@ pub struct ModelDescription {
     pub head: HeadOptions,
     /// Class names in the order of the logits.
     pub classes: Vec<String>,
+    /// Whether a picture has one class or several: a softmax over the logits, or a sigmoid of each.
+    pub label_kind: LabelKind,
     /// How pictures are brought to the network.
     pub transforms: TransformsDescription,
 }
@@ -42,6 +47,7 @@ impl ModelDescription {
             (ARCHITECTURE_KEY, self.architecture.to_json()),
             (HEAD_KEY, json(&self.head)?),
             (CLASSES_KEY, json(&self.classes)?),
+            (LABELS_KEY, json(&self.label_kind)?),
             (TRANSFORMS_KEY, json(&self.transforms)?),
         ];
         Ok(entries.map(|(key, value)| (key.to_string(), value)).into())
@@ -72,9 +78,15 @@ impl ModelDescription {
             serde_json::from_str(text(HEAD_KEY)?).map_err(|error| unreadable(HEAD_KEY, &error))?;
         let classes = serde_json::from_str(text(CLASSES_KEY)?)
             .map_err(|error| unreadable(CLASSES_KEY, &error))?;
+        let label_kind = match metadata.get(LABELS_KEY) {
+            None => LabelKind::One,
+            Some(kind) => {
+                serde_json::from_str(kind).map_err(|error| unreadable(LABELS_KEY, &error))?
+            }
+        };
         let transforms = serde_json::from_str(text(TRANSFORMS_KEY)?)
             .map_err(|error| unreadable(TRANSFORMS_KEY, &error))?;
-        Ok(ModelDescription { architecture, head, classes, transforms })
+        Ok(ModelDescription { architecture, head, classes, label_kind, transforms })
     }
 }
 

@@ -193,7 +193,8 @@ fn the_whole_recipe_from_weights_that_name_their_architecture() {
     let history = fs::read_to_string(run.join("history.csv")).expect("history");
     assert_eq!(history.lines().count(), 1 + 2 + 2 + 3, "{history}");
     let recipe = fs::read_to_string(run.join("recipe.toml")).expect("recipe");
-    for setting in ["seed = 7", "batch_size = 8", "architecture = \"resnet10_slim\"", "tta = \"2\""] {
+    for setting in ["seed = 7", "batch_size = 8", "architecture = \"resnet10_slim\"", "tta = \"2\""]
+    {
         assert!(recipe.contains(setting), "{setting} in {recipe}");
     }
     let predictions = fs::read_to_string(run.join("predictions.csv")).expect("predictions");

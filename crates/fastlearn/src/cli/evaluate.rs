@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use fastlearn::data::{HoldOut, pictures_in, read_folders};
+use fastlearn::data::{HoldOut, Labels, pictures_in, read_folders};
 use fastlearn::interpret::{class_table, confusion_table, mistake_table};
 use fastlearn::metrics::{ConfusionMatrix, Scored};
 use fastlearn::predict::Tta;
@@ -61,7 +61,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let classes = &predictor.description().classes;
     let (files, labels) = labelled_files(&arguments.folder, arguments.split, classes)?;
     let mut predictions = arguments.way.predict(&predictor, files)?;
-    predictions.labels = labels;
+    predictions.labels = Labels::One(labels);
     let scored = predictions.scored()?;
     if !console.is_json() {
         console.line(report(&scored, classes));
@@ -91,7 +91,8 @@ fn held_out(folder: &Path, classes: &[String]) -> Result<(Vec<PathBuf>, Vec<u32>
     let of_model: Result<Vec<u32>> =
         folders.classes.iter().map(|name| label_of(folder, name, classes)).collect();
     let of_model = of_model?;
-    let labels = valid.labels().iter().map(|&label| of_model[label]).collect();
+    let labels = valid.labels().one().unwrap_or_default();
+    let labels = labels.iter().map(|&label| of_model[label as usize]).collect();
     Ok((valid.files().to_vec(), labels))
 }
 

@@ -127,11 +127,11 @@ fn header() -> String {
 fn table_row(row: &EpochRow) -> String {
     let accuracy = row.metrics.iter().find(|(name, _)| name == "accuracy");
     format!(
-        "{:>5} {:>5} {:>10.6} {:>10.6} {:>9} {:>13}",
+        "{:>5} {:>5} {:>10.6} {:>10} {:>9} {:>13}",
         row.cycle,
         row.epoch,
         row.train_loss,
-        row.valid_loss,
+        row.valid_loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.6}")),
         accuracy.map_or_else(|| "-".to_owned(), |(_, value)| format!("{value:.6}")),
         duration(row.seconds),
     )
@@ -156,7 +156,7 @@ impl Recorder {
         self.stage.clone_from(&row.stage);
         let epoch = HistoryEpoch {
             batch_losses: std::mem::take(&mut self.losses),
-            valid_loss: Some(f64::from(row.valid_loss)),
+            valid_loss: row.valid_loss.map(f64::from),
             metrics: row.metrics.iter().map(|(_, value)| *value).collect(),
             stage: is_new.then(|| row.stage.clone()),
         };
@@ -187,7 +187,7 @@ mod tests {
             cycle: 2,
             epoch: 11,
             train_loss: 0.123_456_7,
-            valid_loss: 10.5,
+            valid_loss: Some(10.5),
             metrics: vec![("accuracy".to_owned(), 0.991_25)],
             seconds: 75.0,
             ..EpochRow::default()

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::labels::Labels;
 use super::splits::{HoldOut, Split, cross_validation_indexes};
 use crate::{Error, Result};
 
@@ -101,7 +102,7 @@ fn read_test(root: &Path, train: &Path, test: &Path) -> Result<Split> {
     }
     match listing.pictures.is_empty() {
         true => Err(Error::folder(test, no_pictures())),
-        false => Ok(Split::new(root, listing.pictures, Vec::new())),
+        false => Ok(Split::new(root, listing.pictures, Labels::Unknown)),
     }
 }
 
@@ -137,10 +138,10 @@ fn labelled(
             let reason = "is a class that the training folder does not have; add training pictures or remove it";
             return Err(Error::folder(&folder.join(class), reason));
         };
-        labels.extend(std::iter::repeat_n(label, pictures.len()));
+        labels.extend(std::iter::repeat_n(label as u32, pictures.len()));
         paths.extend(pictures);
     }
-    Ok(Split::new(root, paths, labels))
+    Ok(Split::new(root, paths, Labels::One(labels)))
 }
 
 fn hold_out_of(root: &Path, folder: &Path, hold_out: HoldOut) -> Result<Folders> {
@@ -167,8 +168,9 @@ fn hold_out_of(root: &Path, folder: &Path, hold_out: HoldOut) -> Result<Folders>
     held.iter().for_each(|&index| is_held[index] = true);
     let (valid, train): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|&i| is_held[i]);
     let train = all.select(&train);
-    for (label, class) in vocabulary.iter().enumerate() {
-        if !train.labels().contains(&label) {
+    let counts = train.labels().counts(vocabulary.len());
+    for (class, count) in vocabulary.iter().zip(counts) {
+        if count == 0 {
             let reason = "has all its pictures held out for validation; add pictures or choose another fold or seed";
             return Err(Error::folder(&folder.join(class), reason));
         }

@@ -47,10 +47,10 @@ fn train_and_valid_share_one_sorted_vocabulary() {
     assert_eq!(folders.classes, ["ants", "cats", "dogs"]);
     let names = ["train/ants/x.WebP", "train/cats/1.png", "train/dogs/10.jpeg", "train/dogs/2.JPG"];
     assert_eq!(folders.train.file_names(), names);
-    assert_eq!(folders.train.labels(), [0, 1, 2, 2]);
+    assert_eq!(*folders.train.labels(), Labels::One(vec![0, 1, 2, 2]));
     // No cats in valid: the labels of those after them must not shift.
     assert_eq!(folders.valid.file_names(), ["valid/ants/a.tiff", "valid/dogs/b.jpg"]);
-    assert_eq!(folders.valid.labels(), [0, 2]);
+    assert_eq!(*folders.valid.labels(), Labels::One(vec![0, 2]));
     assert!(folders.test.is_none());
 }
 
@@ -65,10 +65,10 @@ fn test_folders_are_flat_or_labelled() {
     ]));
     let test = flat.test.unwrap();
     assert_eq!(test.file_names(), ["test/10.jpg", "test/9.jpg"]);
-    assert!(test.labels().is_empty());
+    assert_eq!(*test.labels(), Labels::Unknown);
     let labelled =
         read(&tree(&["train/a/1.jpg", "train/b/1.jpg", "valid/a/2.jpg", "test/b/9.jpg"]));
-    assert_eq!(labelled.test.unwrap().labels(), [1]);
+    assert_eq!(*labelled.test.unwrap().labels(), Labels::One(vec![1]));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::thread::{Builder, JoinHandle};
 use tensor_core::backend::augment::{AugmentPicture, AugmentShape};
 
 use super::cache::PictureCache;
+use super::labels::Labels;
 use super::sampler::Place;
 use super::splits::Split;
 use crate::picture::open_picture;
@@ -29,8 +30,8 @@ pub struct Batch {
     pub pictures: Vec<AugmentPicture>,
     /// Size and normalisation of the tensor to make.
     pub shape: AugmentShape,
-    /// Class of each picture; empty if the split has no labels.
-    pub labels: Vec<usize>,
+    /// What each picture should be recognised as, if the split has labels.
+    pub labels: Labels,
     /// Index of each picture in its split.
     pub indexes: Vec<usize>,
 }
@@ -292,10 +293,7 @@ impl Request {
             pixels.extend_from_slice(&picture.pixels);
         }
         let indexes: Vec<usize> = self.batches[number].iter().map(|place| place.index).collect();
-        let labels = match self.split.labels() {
-            [] => Vec::new(),
-            labels => indexes.iter().map(|&index| labels[index]).collect(),
-        };
+        let labels = self.split.labels().select(&indexes);
         Ok(Batch {
             pixels,
             shape: self.plan.shape(placed.len()),

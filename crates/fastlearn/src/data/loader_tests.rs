@@ -30,8 +30,8 @@ fn pictures(count: usize, broken: Option<usize>) -> (tempfile::TempDir, Split) {
         }
         files.push(path);
     }
-    let labels = (0..count).map(|i| i % 3).collect();
-    let split = Split::new(folder.path(), files, labels);
+    let labels = (0..count as u32).map(|i| i % 3).collect();
+    let split = Split::new(folder.path(), files, Labels::One(labels));
     (folder, split)
 }
 
@@ -77,7 +77,7 @@ fn a_batch_says_where_its_pictures_are() {
     let (_folder, split) = pictures(6, None);
     let batches = all(loading(2, 0).plain(&split, &Transforms::none(16), false).unwrap());
     assert_eq!(batches[1].indexes, [4, 5]);
-    assert_eq!(batches[1].labels, [1, 2]);
+    assert_eq!(batches[1].labels, Labels::One(vec![1, 2]));
     for batch in &batches {
         let mut end = 0;
         for (picture, index) in batch.pictures.iter().zip(&batch.indexes) {

@@ -6,6 +6,7 @@
 
 mod cache;
 mod folders;
+mod labels;
 mod loader;
 mod mersenne_twister;
 mod sampler;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use cache::PictureCache;
 pub use folders::{Folders, PICTURE_EXTENSIONS, pictures_in, read_folders};
+pub use labels::{LabelKind, Labels};
 pub use loader::{Batch, Loader};
 pub use sampler::{Order, Place, Shard, epoch_batches};
 pub use splits::{HoldOut, Split, cross_validation_indexes};
@@ -169,6 +171,7 @@ impl Loading {
 pub struct ImageData {
     root: PathBuf,
     classes: Arc<[String]>,
+    kind: LabelKind,
     train: Split,
     valid: Split,
     test: Option<Split>,
@@ -200,7 +203,8 @@ impl ImageData {
         let root = root.as_ref().to_owned();
         let Folders { classes, train, valid, test } = read_folders(&root, hold_out)?;
         let classes = classes.into();
-        Ok(ImageData { root, classes, train, valid, test, transforms, loading: Loading::default() })
+        let (kind, loading) = (LabelKind::One, Loading::default());
+        Ok(ImageData { root, classes, kind, train, valid, test, transforms, loading })
     }
 
     /// Pictures in a batch; 64 unless told otherwise.
@@ -256,6 +260,11 @@ impl ImageData {
     /// Class names, sorted: one vocabulary for all splits.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// Whether a picture has one class or several.
+    pub fn label_kind(&self) -> LabelKind {
+        self.kind
     }
 
     /// The pictures to learn from.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::labels::Labels;
 use super::mersenne_twister::MersenneTwister;
 use crate::Result;
 use crate::picture::{Picture, open_picture};
@@ -46,24 +47,24 @@ pub fn cross_validation_indexes(n: usize, fold: usize, fraction: f64, seed: u32)
     order[start..end].to_vec()
 }
 
-/// Pictures in a fixed order, with a label each if they are known. Cheap to clone.
+/// Pictures in a fixed order, with their labels if they are known. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Split {
     root: Arc<Path>,
     files: Arc<[PathBuf]>,
-    labels: Arc<[usize]>,
+    labels: Arc<Labels>,
 }
 
 impl Split {
     /// Files without labels, in the order given; names are the paths as they are.
     pub fn unlabelled(files: Vec<PathBuf>) -> Split {
-        Split::new(Path::new(""), files, Vec::new())
+        Split::new(Path::new(""), files, Labels::Unknown)
     }
 
-    /// `labels` is empty or as long as `files`; names are relative to `root`.
-    pub(crate) fn new(root: &Path, files: Vec<PathBuf>, labels: Vec<usize>) -> Split {
-        debug_assert!(labels.is_empty() || labels.len() == files.len());
-        Split { root: root.into(), files: files.into(), labels: labels.into() }
+    /// Labels are unknown or as many as `files`; names are relative to `root`.
+    pub(crate) fn new(root: &Path, files: Vec<PathBuf>, labels: Labels) -> Split {
+        debug_assert!(labels == Labels::Unknown || labels.len() == files.len());
+        Split { root: root.into(), files: files.into(), labels: Arc::new(labels) }
     }
 
     /// Number of pictures.
@@ -81,8 +82,8 @@ impl Split {
         &self.files
     }
 
-    /// Index into the classes for each file; empty if the labels are not known.
-    pub fn labels(&self) -> &[usize] {
+    /// What each file should be recognised as, if it is known.
+    pub fn labels(&self) -> &Labels {
         &self.labels
     }
 
@@ -118,21 +119,18 @@ impl Split {
     /// If an index is not below [`len`](Split::len).
     pub fn select(&self, indexes: &[usize]) -> Split {
         let files = indexes.iter().map(|&i| self.files[i].clone()).collect();
-        let labels = match self.labels.is_empty() {
-            true => Vec::new(),
-            false => indexes.iter().map(|&i| self.labels[i]).collect(),
-        };
-        Split::new(&self.root, files, labels)
+        Split::new(&self.root, files, self.labels.select(indexes))
     }
 
-    /// At most `limit` pictures, as evenly by class as there are pictures, spread over each class.
+    /// At most `limit` pictures, as evenly by class as there are pictures, spread over each class; where
+    /// a picture has several classes or they are not known, spread over all pictures.
     pub fn limited(&self, limit: usize) -> Split {
         if limit >= self.len() {
             return self.clone();
         }
         let mut classes: Vec<Vec<usize>> = Vec::new();
         for index in 0..self.len() {
-            let label = self.labels.get(index).copied().unwrap_or(0);
+            let label = self.labels.one().map_or(0, |classes| classes[index] as usize);
             classes.resize_with(classes.len().max(label + 1), Vec::new);
             classes[label].push(index);
         }
@@ -200,12 +198,11 @@ mod tests {
 
     #[test]
     fn a_limit_takes_evenly_from_each_class() {
-        let labels: Vec<usize> = [vec![0; 2], vec![1; 30], vec![2; 30]].concat();
+        let labels: Vec<u32> = [vec![0; 2], vec![1; 30], vec![2; 30]].concat();
         let files = (0..62).map(|i| PathBuf::from(format!("{i}.png"))).collect();
-        let split = Split::new(Path::new(""), files, labels);
+        let split = Split::new(Path::new(""), files, Labels::One(labels));
         let limited = split.limited(21);
-        let count = |class| limited.labels().iter().filter(|&&label| label == class).count();
-        assert_eq!((count(0), count(1), count(2)), (2, 10, 9));
+        assert_eq!(limited.labels().counts(3), [2, 10, 9]);
         assert_eq!(limited.name(2), "2.png");
         assert_eq!(limited.name(3), "5.png");
         assert_eq!(split.limited(100).len(), 62);

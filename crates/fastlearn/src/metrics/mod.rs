@@ -7,9 +7,13 @@ mod confusion;
 mod error;
 mod interval;
 mod scored;
+mod tags;
+mod thresholds;
 
 pub use average::SmoothedLoss;
 pub use confusion::{ClassScore, ConfusionMatrix, Mistake};
 pub use error::MetricsError;
 pub use interval::{Interval, wilson_interval};
 pub use scored::{PROBABILITY_FLOOR, Scored};
+pub use tags::{LESSON_THRESHOLD, ScoredTags, TagCounts};
+pub use thresholds::{ThresholdCurve, ThresholdGrid, ThresholdScore};

@@ -49,12 +49,7 @@ impl<'a> Scored<'a> {
         if let Some(row) = labels.iter().position(|&label| label as usize >= classes) {
             return Err(MetricsError::Label { row, label: labels[row], classes });
         }
-        // Softmax in f32 may round a hair above 1.
-        let is_probability = |value: f32| (-1e-6..=1.0 + 1e-5).contains(&value);
-        if let Some(index) = probabilities.iter().position(|&value| !is_probability(value)) {
-            let (row, class) = (index / classes, index % classes);
-            return Err(MetricsError::Probability { row, class, value: probabilities[index] });
-        }
+        check_probabilities(probabilities, classes)?;
         Ok(Self { probabilities, classes, labels })
     }
 
@@ -144,7 +139,21 @@ impl<'a> Scored<'a> {
     }
 }
 
-fn clamped(probability: f32) -> f64 {
+/// # Errors
+/// [`MetricsError::Probability`] for the first value that is none.
+pub(super) fn check_probabilities(values: &[f32], classes: usize) -> Result<(), MetricsError> {
+    // Softmax in f32 may round a hair above 1.
+    let is_probability = |value: f32| (-1e-6..=1.0 + 1e-5).contains(&value);
+    match values.iter().position(|&value| !is_probability(value)) {
+        None => Ok(()),
+        Some(index) => {
+            let (row, class) = (index / classes, index % classes);
+            Err(MetricsError::Probability { row, class, value: values[index] })
+        }
+    }
+}
+
+pub(super) fn clamped(probability: f32) -> f64 {
     f64::from(probability).clamp(PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
 }
 

@@ -13,16 +13,19 @@ use autograd::{ParameterStore, Var};
 use models::{Classifier, Layer, Pass};
 
 use crate::Result;
-use crate::data::Loader;
+use crate::data::{LabelKind, Loader};
 use crate::input::to_device;
 
-/// Probabilities of whatever a loader brings, in its order.
+/// Probabilities of whatever a loader brings, in its order; `kind` says whether classes exclude each
+/// other.
 pub(crate) fn predict_loader(
     classifier: &Classifier,
     store: &ParameterStore,
+    kind: LabelKind,
     loader: Loader,
 ) -> Result<Predictions> {
-    let mut predictions = Predictions { ids: loader.ids(), ..Predictions::default() };
+    let mut predictions = Predictions::none_of(kind, classifier.head.classes());
+    predictions.ids = loader.ids();
     for input in to_device(store.device(), loader) {
         let input = input?;
         let mut pass = Pass::predict(store);

@@ -57,7 +57,7 @@ impl Predictor {
     /// As [`predict`](Self::predict).
     pub fn predict_split(&self, split: &Split) -> Result<Predictions> {
         let loader = self.loading.plain(split, &self.transforms, false)?;
-        predict_loader(&self.classifier, &self.store, loader)
+        predict_loader(&self.classifier, &self.store, self.description.label_kind, loader)
     }
 
     /// As [`predict_split`](Self::predict_split), by test-time augmentation: a number of random views, or
@@ -76,7 +76,7 @@ impl Predictor {
     pub fn tta_stack(&self, split: &Split, tta: impl Into<Tta>) -> Result<TestTimeAugmentation> {
         TestTimeAugmentation::collect(&tta.into(), &self.transforms, |view| {
             let loader = self.loading.viewed(split, &self.transforms, view)?;
-            predict_loader(&self.classifier, &self.store, loader)
+            predict_loader(&self.classifier, &self.store, self.description.label_kind, loader)
         })
     }
 }

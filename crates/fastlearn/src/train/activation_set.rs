@@ -4,19 +4,20 @@
 use tensor_core::{Device, Tensor};
 
 use crate::Result;
+use crate::data::Labels;
 use crate::input::Input;
 
 /// `[rows, columns]` activations with their labels, on the host.
 pub(crate) struct ActivationSet {
     pub values: Vec<f32>,
     pub columns: usize,
-    pub labels: Vec<usize>,
+    pub labels: Labels,
 }
 
 impl ActivationSet {
     /// How many pictures there are.
     pub fn rows(&self) -> usize {
-        self.labels.len()
+        self.values.len() / self.columns.max(1)
     }
 
     /// Some rows, on the device.
@@ -26,6 +27,6 @@ impl ActivationSet {
             values.extend_from_slice(&self.values[row * self.columns..(row + 1) * self.columns]);
         }
         let tensor = Tensor::from_f32(device, [rows.len(), self.columns], &values)?;
-        Ok(Input { tensor, labels: rows.iter().map(|&row| self.labels[row]).collect() })
+        Ok(Input { tensor, labels: self.labels.select(rows) })
     }
 }

@@ -51,7 +51,7 @@ fn compute(learner: &Learner, split: &Split, loader: Loader) -> Result<Activatio
         let activations = learner.classifier.activations(&mut pass, pictures)?;
         values.extend(activations.value().to_f32()?);
     }
-    Ok(ActivationSet { values, columns, labels: split.labels().to_vec() })
+    Ok(ActivationSet { values, columns, labels: split.labels().clone() })
 }
 
 const TRAIN: &str = "train";
@@ -77,7 +77,7 @@ fn read(learner: &Learner, file: &PathBuf) -> Option<Activations> {
         (tensor.shape == [split.len(), columns]).then(|| ActivationSet {
             values: tensor.values.clone(),
             columns,
-            labels: split.labels().to_vec(),
+            labels: split.labels().clone(),
         })
     };
     let train = set(TRAIN, learner.data.train())?;
@@ -120,7 +120,7 @@ fn hash_body(hash: &mut Sha256, store: &ParameterStore) -> Result<()> {
 
 fn hash_files(hash: &mut Sha256, split: &Split) -> Result<()> {
     hash.update(split.len().to_le_bytes());
-    for (index, path) in split.files().iter().enumerate() {
+    for path in split.files() {
         let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
         let modified = metadata.modified().ok();
         let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
@@ -128,7 +128,6 @@ fn hash_files(hash: &mut Sha256, split: &Split) -> Result<()> {
         hash.update([0]);
         hash.update(metadata.len().to_le_bytes());
         hash.update(since.map_or(0, |since| since.as_nanos()).to_le_bytes());
-        hash.update(split.labels().get(index).copied().unwrap_or(usize::MAX).to_le_bytes());
     }
     Ok(())
 }

@@ -94,7 +94,8 @@ impl fmt::Display for Advice {
     }
 }
 
-/// Reads the last fit of a history; `None` if there is none or nothing has to be said.
+/// Reads the last fit of a history; `None` if there is none, if it was not validated, or if nothing has
+/// to be said.
 ///
 /// Cycles are compared at their ends: in the middle of one the rate is high and the loss with it.
 /// Rows whose targets were softened ([`EpochRow::soft_targets`]) have training losses that are higher by
@@ -102,7 +103,7 @@ impl fmt::Display for Advice {
 ///
 /// ```
 /// use fastlearn::train::{EpochRow, History, advise};
-/// let row = |epoch, train_loss, valid_loss| EpochRow { epoch, train_loss, valid_loss, ..EpochRow::default() };
+/// let row = |epoch, train_loss, valid_loss| EpochRow { epoch, train_loss, valid_loss: Some(valid_loss), ..EpochRow::default() };
 /// let history = History { epochs: vec![row(0, 0.36, 0.22), row(1, 0.28, 0.23)], ..History::default() };
 /// assert!(advise(&history).expect("advice").to_string().starts_with("under-fitting"));
 /// ```
@@ -111,24 +112,24 @@ pub fn advise(history: &History) -> Option<Advice> {
     let (earlier, fit) = history.epochs.split_at(begin);
     let ends = cycle_ends(fit);
     let (last, before) = ends.split_last()?;
+    let (train, valid) = (last.train_loss, last.valid_loss?);
     if let Some(diverged) = diverged(earlier.last(), fit) {
         return Some(diverged);
     }
-    let (train, valid) = (last.train_loss, last.valid_loss);
     if !last.soft_targets && valid < CLEARLY_BELOW * train {
         return Some(Advice::UnderFitting { train, valid });
     }
-    let best = before.iter().min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss));
+    let best = before.iter().min_by(|a, b| valid_loss(a).total_cmp(&valid_loss(b)));
     if let Some(best) = best
-        && valid > RISEN * best.valid_loss
+        && valid > RISEN * valid_loss(best)
         && train < best.train_loss
     {
-        return Some(Advice::Rising { best_epoch: best.epoch, best: best.valid_loss, valid });
+        return Some(Advice::Rising { best_epoch: best.epoch, best: valid_loss(best), valid });
     }
     if !last.soft_targets && valid > FAR_ABOVE * train {
         return Some(Advice::OverFitting { train, valid });
     }
-    let before = before.last()?.valid_loss;
+    let before = before.last()?.valid_loss?;
     (valid < FALLING * before).then_some(Advice::GoOn { before, valid })
 }
 
@@ -148,11 +149,16 @@ fn diverged(earlier: Option<&EpochRow>, fit: &[EpochRow]) -> Option<Advice> {
         // Other pictures or softer targets than before: nothing to compare.
         let comparable = before.soft_targets == last.soft_targets;
         comparable
-            && grown(last.valid_loss, before.valid_loss)
+            && grown(valid_loss(last), valid_loss(before))
             && grown(last.train_loss, before.train_loss)
     };
     let before = earlier.into_iter().chain([first]).find(|before| has_run_away(before))?;
-    Some(Advice::Diverged { before: before.valid_loss, valid: last.valid_loss })
+    Some(Advice::Diverged { before: valid_loss(before), valid: valid_loss(last) })
+}
+
+/// Not a number, with which no comparison holds, where there was nothing to validate.
+fn valid_loss(row: &EpochRow) -> f32 {
+    row.valid_loss.unwrap_or(f32::NAN)
 }
 
 #[cfg(test)]

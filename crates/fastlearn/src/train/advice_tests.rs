@@ -12,7 +12,7 @@ fn fit(cycles: &[usize], losses: &[(f32, f32)]) -> Vec<EpochRow> {
         epoch,
         cycle,
         train_loss,
-        valid_loss,
+        valid_loss: Some(valid_loss),
         ..EpochRow::default()
     })
     .collect()

@@ -11,8 +11,9 @@ use super::state::TrainState;
 use super::step::StepOptions;
 use super::stepper::{Begun, Stepper};
 use super::task::Task;
+use crate::data::LabelKind;
 use crate::input::Input;
-use crate::metrics::SmoothedLoss;
+use crate::metrics::{LESSON_THRESHOLD, SmoothedLoss};
 use crate::predict::Predictions;
 use crate::schedule::{Schedule, Settings};
 use crate::{Error, Result};
@@ -132,7 +133,7 @@ fn train_batches(
         let Some(input) = inputs.next() else { break };
         let (input, waited) = (input?, waiting.elapsed().as_secs_f64());
         state.batch = batch;
-        let pictures = input.labels.len();
+        let pictures = input.len();
         match tell(listeners, Event::BatchBegins { batch, pictures }, state)? {
             Control::Continue => {}
             Control::SkipBatch => continue,
@@ -175,7 +176,7 @@ fn batches_end(
 
 /// The whole validation set's losses and probabilities.
 pub(crate) fn validate(task: &impl Task, state: &TrainState) -> Result<Predictions> {
-    let mut predictions = Predictions::default();
+    let mut predictions = Predictions::none_of(task.label_kind(), task.classes());
     for input in task.valid_batches()? {
         let Input { tensor, labels } = input?;
         let mut pass = Pass::predict(&state.store);
@@ -192,21 +193,45 @@ fn validated_row(
     smoothed: &SmoothedLoss,
     start: Instant,
 ) -> Result<EpochRow> {
+    let mut row = EpochRow {
+        stage: plan.stage.clone(),
+        cycle: plan.schedule.cycle_of(state.epoch),
+        epoch: state.epoch,
+        train_loss: smoothed.value().unwrap_or(f64::NAN) as f32,
+        valid_loss: None,
+        metrics: Vec::new(),
+        seconds: 0.0,
+        soft_targets: false,
+    };
     let predictions = validate(task, state)?;
     // The last step of an epoch can ruin the weights without a training loss that shows it.
     if predictions.probabilities.iter().any(|value| !value.is_finite()) {
         let rate = state.history.batches.last().map_or(0.0, |record| record.rate);
         return Err(Error::Diverged { epoch: state.epoch, batch: state.batch, rate });
     }
-    let scored = predictions.scored()?;
-    Ok(EpochRow {
-        stage: plan.stage.clone(),
-        cycle: plan.schedule.cycle_of(state.epoch),
-        epoch: state.epoch,
-        train_loss: smoothed.value().unwrap_or(f64::NAN) as f32,
-        valid_loss: scored.log_loss() as f32,
-        metrics: vec![("accuracy".to_string(), scored.accuracy())],
-        seconds: start.elapsed().as_secs_f64(),
-        soft_targets: false,
+    // Whoever trains on every picture has none to judge by.
+    if !predictions.is_empty() {
+        let (loss, metrics) = measured(&predictions)?;
+        (row.valid_loss, row.metrics) = (Some(loss), metrics);
+    }
+    row.seconds = start.elapsed().as_secs_f64();
+    Ok(row)
+}
+
+/// Loss and metrics of an epoch's row: accuracy where a picture has one class; where it may have
+/// several, F2 at the best threshold and at the lesson's.
+fn measured(predictions: &Predictions) -> Result<(f32, Vec<(String, f64)>)> {
+    let metric = |name: &str, value| (name.to_string(), value);
+    Ok(match predictions.kind {
+        LabelKind::One => {
+            let scored = predictions.scored()?;
+            (scored.log_loss() as f32, vec![metric("accuracy", scored.accuracy())])
+        }
+        LabelKind::Several => {
+            let scored = predictions.several()?;
+            let best = metric("f2", scored.best_threshold(2.0).score);
+            let lesson = metric("f2 at 0.2", scored.f_beta(2.0, LESSON_THRESHOLD));
+            (scored.log_loss() as f32, vec![best, lesson])
+        }
     })
 }

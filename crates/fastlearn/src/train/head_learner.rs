@@ -109,7 +109,7 @@ fn head_task<'a>(
 ) -> HeadTask<'a> {
     let Activations { train, valid } = activations;
     let (batch_size, seed) = (data.loading().size(), data.loading().draw_seed());
-    HeadTask { device, classifier, train, valid, batch_size, seed }
+    HeadTask { device, classifier, train, valid, kind: data.label_kind(), batch_size, seed }
 }
 
 impl Drop for HeadLearner<'_> {

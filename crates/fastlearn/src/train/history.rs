@@ -24,8 +24,8 @@ pub struct EpochRow {
     pub epoch: usize,
     /// Debiased running mean of the training loss (fastai 0.7's `trn_loss`), dropout and augmentation on.
     pub train_loss: f32,
-    /// Mean loss over the whole validation set.
-    pub valid_loss: f32,
+    /// Mean loss over the whole validation set, if there is one.
+    pub valid_loss: Option<f32>,
     /// Whole-set metrics by name, in the order they are printed.
     pub metrics: Vec<(String, f64)>,
     /// Seconds of training and validation.
@@ -59,6 +59,7 @@ impl History {
         text.push_str(",seconds\n");
         for row in &self.epochs {
             let EpochRow { stage, cycle, epoch, train_loss, valid_loss, .. } = row;
+            let valid_loss = valid_loss.map_or_else(String::new, |loss| loss.to_string());
             text.push_str(&format!("{stage},{cycle},{epoch},{train_loss},{valid_loss}"));
             row.metrics.iter().for_each(|(_, value)| text.push_str(&format!(",{value}")));
             text.push_str(&format!(",{:.2}\n", row.seconds));

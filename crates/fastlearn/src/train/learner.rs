@@ -156,11 +156,15 @@ impl Learner {
     /// computed again when they are next asked for.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the classes are not the same.
+    /// [`Error::Setting`] if the classes are not the same, or a picture has one of them instead of several.
     pub fn set_data(&mut self, data: ImageData) -> Result<()> {
         if data.classes() != self.data.classes() {
             let classes = data.classes().join(", ");
             return Err(Error::setting("the classes", classes, "they must be those of before"));
+        }
+        if data.label_kind() != self.data.label_kind() {
+            let rule = "they must be of the kind they were";
+            return Err(Error::setting("the labels", data.label_kind(), rule));
         }
         self.data = data;
         Ok(())

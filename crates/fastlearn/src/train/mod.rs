@@ -22,6 +22,7 @@ mod state;
 mod step;
 mod stepper;
 mod summary;
+mod target;
 mod task;
 mod timing;
 

@@ -68,6 +68,6 @@ impl Learner {
     /// # Errors
     /// As [`predict`](Self::predict).
     pub fn predict_batches(&self, loader: Loader) -> Result<Predictions> {
-        predict_loader(&self.classifier, &self.state.store, loader)
+        predict_loader(&self.classifier, &self.state.store, self.data.label_kind(), loader)
     }
 }

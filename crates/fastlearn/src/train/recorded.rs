@@ -18,6 +18,7 @@ use tensor_core::{DType, Device, Tensor};
 
 use super::state::TrainState;
 use super::step::{StepOptions, forward, pass_mode};
+use super::target::TargetValues;
 use super::task::Task;
 use crate::Result;
 use crate::input::Input;
@@ -26,7 +27,8 @@ use crate::input::Input;
 pub(super) struct RecordedStep {
     graph: CapturedGraph,
     pictures: Tensor,
-    labels: Tensor,
+    target: Target,
+    classes: usize,
     dropout_step: Tensor,
     numbers: Tensor,
     /// The mean loss, or not-a-number if the step was not taken.
@@ -48,7 +50,8 @@ impl RecordedStep {
         let device = state.store.device().clone();
         let (shape, dtype) = (input.tensor.shape(), input.tensor.dtype());
         let pictures = Tensor::zeros(&device, shape, dtype)?;
-        let labels = Tensor::zeros(&device, [input.labels.len()], DType::I32)?;
+        let classes = task.classes();
+        let target = TargetValues::new(&input.labels, classes)?.blank(&device)?;
         let dropout_step = Tensor::zeros(&device, [2], DType::I32)?;
         // All that the host writes is made before: blocks of the recording have other uses in it.
         let mut numbers = Tensor::zeros(&device, [most_numbers(state, settings)], device.float())?;
@@ -59,7 +62,6 @@ impl RecordedStep {
         let ((count, outcome, ranges), graph) = capture(&device, || {
             let mode = pass_mode(state, options);
             let pass = Pass::new(&state.store, mode).at_step(&dropout_step);
-            let target = Target::Classes(labels.clone());
             let (tape, loss) = forward(task, pass, pictures.clone(), &target)?;
             tape.backward(&loss, &mut state.store)?;
             let segments = segments(&state.store, settings)?;
@@ -81,7 +83,17 @@ impl RecordedStep {
             Ok((count, outcome, ranges.into_iter().zip(groups).collect()))
         })?;
         numbers = numbers.rows(0..count)?;
-        Ok(RecordedStep { graph, pictures, labels, dropout_step, numbers, outcome, ranges, edits })
+        Ok(RecordedStep {
+            graph,
+            pictures,
+            target,
+            classes,
+            dropout_step,
+            numbers,
+            outcome,
+            ranges,
+            edits,
+        })
     }
 
     /// Whether it still does what a step that is run now would do.
@@ -103,9 +115,9 @@ impl RecordedStep {
             Segment { range: range.clone(), rate: group.rate, weight_decay: group.weight_decay }
         };
         let segments: Vec<Segment> = self.ranges.iter().map(segment).collect();
-        let labels: Vec<i32> = input.labels.iter().map(|&label| label as i32).collect();
+        let target = TargetValues::new(&input.labels, self.classes)?;
         self.pictures.copy_from(&input.tensor)?;
-        self.labels.write(0, &labels)?;
+        target.write(&mut self.target)?;
         self.dropout_step.write(0, &step_words(state.steps))?;
         self.numbers.write(0, &state.optimizer.numbers(settings, &segments))?;
         self.graph.replay()?;

@@ -33,6 +33,7 @@ fn write(learner: &Learner, path: &Path) -> Result<()> {
         architecture: learner.architecture.clone(),
         head: learner.head.clone(),
         classes: learner.data.classes().to_vec(),
+        label_kind: learner.data.label_kind(),
         transforms: learner.data.transforms().describe(),
     };
     let mut state = export(&learner.state.store)?;
@@ -49,6 +50,16 @@ fn read_into(learner: &mut Learner, path: &Path) -> Result<()> {
             reason: format!(
                 "its classes are {}, not those of the data",
                 description.classes.join(", ")
+            ),
+        });
+    }
+    if description.label_kind != learner.data.label_kind() {
+        return Err(Error::Model {
+            path: path.to_owned(),
+            reason: format!(
+                "it was trained with {}, the data has {}",
+                description.label_kind,
+                learner.data.label_kind()
             ),
         });
     }

@@ -5,9 +5,10 @@ use autograd::optimizer::{Outcome, StepSettings};
 use autograd::{Tape, Var};
 use models::{Pass, PassMode};
 use tensor_core::Tensor;
-use tensor_core::ops::loss::{Loss, Target};
+use tensor_core::ops::loss::Target;
 
 use super::state::TrainState;
+use super::target::{TargetValues, loss_of};
 use super::task::Task;
 use crate::Result;
 use crate::input::Input;
@@ -32,9 +33,9 @@ pub(crate) fn train_step(
     // A step that failed halfway left gradients that this one must not add to.
     state.store.clear_gradients();
     let device = state.store.device().clone();
-    let classes = Target::classes(&device, &input.labels, task.classes())?;
+    let target = TargetValues::new(&input.labels, task.classes())?.to_device(&device)?;
     let pass = Pass::new(&state.store, pass_mode(state, options));
-    let (tape, loss) = forward(task, pass, input.tensor, &classes)?;
+    let (tape, loss) = forward(task, pass, input.tensor, &target)?;
     let value = loss.value().item()?;
     if !value.is_finite() {
         return Ok(value);
@@ -55,7 +56,7 @@ pub(super) fn forward(
 ) -> Result<(Tape, Var)> {
     let logits = task.logits(&mut pass, input)?;
     let mut tape = pass.tape;
-    let losses = functions::loss(&mut tape, Loss::CrossEntropy, &logits, target)?;
+    let losses = functions::loss(&mut tape, loss_of(task.label_kind()), &logits, target)?;
     drop(logits);
     let loss = functions::mean(&mut tape, &losses)?;
     Ok((tape, loss))

@@ -5,7 +5,7 @@ use models::{Classifier, Layer, Pass};
 use tensor_core::{Device, Tensor};
 
 use super::activation_set::ActivationSet;
-use crate::data::ImageData;
+use crate::data::{ImageData, LabelKind};
 use crate::input::{Batches, to_device};
 use crate::{Result, data};
 
@@ -16,6 +16,9 @@ pub(crate) trait Task {
 
     /// Validation batches, in the order of the validation split.
     fn valid_batches(&self) -> Result<Batches<'_>>;
+
+    /// Whether a picture has one class or several, which decides the loss.
+    fn label_kind(&self) -> LabelKind;
 
     /// Columns of the logits.
     fn classes(&self) -> usize;
@@ -40,6 +43,10 @@ impl Task for PictureTask<'_> {
         Ok(to_device(self.device, self.data.valid_batches()?))
     }
 
+    fn label_kind(&self) -> LabelKind {
+        self.data.label_kind()
+    }
+
     fn classes(&self) -> usize {
         self.classifier.head.classes()
     }
@@ -55,6 +62,7 @@ pub(crate) struct HeadTask<'a> {
     pub classifier: &'a Classifier,
     pub train: &'a ActivationSet,
     pub valid: &'a ActivationSet,
+    pub kind: LabelKind,
     pub batch_size: usize,
     pub seed: u64,
 }
@@ -77,6 +85,10 @@ impl Task for HeadTask<'_> {
 
     fn valid_batches(&self) -> Result<Batches<'_>> {
         Ok(self.batches(self.valid, data::Order::Sequential))
+    }
+
+    fn label_kind(&self) -> LabelKind {
+        self.kind
     }
 
     fn classes(&self) -> usize {

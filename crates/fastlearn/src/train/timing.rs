@@ -57,7 +57,7 @@ impl Learner {
         let begun = Instant::now();
         let Some(input) = inputs.next() else { return Ok(0.0) };
         let input = input?;
-        let pictures = input.labels.len().max(1);
+        let pictures = input.len().max(1);
         let mut pass = models::Pass::predict(&self.state.store);
         task.logits(&mut pass, input.tensor)?.value().to_f32()?;
         Ok(begun.elapsed().as_secs_f64() / pictures as f64)
@@ -76,7 +76,7 @@ impl Learner {
             let begun = Instant::now();
             let Some(input) = inputs.next() else { break };
             let input = input?;
-            let pictures = input.labels.len().max(1);
+            let pictures = input.len().max(1);
             train_step(&task, state, input, &step, &plan.options)?;
             seconds = begun.elapsed().as_secs_f64() / pictures as f64;
         }

@@ -172,7 +172,12 @@ pub fn losses(learner: &Learner) -> Vec<u32> {
     let history = learner.history();
     let steps = history.batches.iter().map(|record| record.loss.to_bits());
     let rows = history.epochs.iter();
-    steps.chain(rows.flat_map(|row| [row.train_loss.to_bits(), row.valid_loss.to_bits()])).collect()
+    steps
+        .chain(rows.flat_map(|row| {
+            let valid_loss = row.valid_loss.expect("validated");
+            [row.train_loss.to_bits(), valid_loss.to_bits()]
+        }))
+        .collect()
 }
 
 /// Two learners have learned the same from the same, to the last bit.

@@ -99,7 +99,7 @@ impl Results<'_> {
         let tile = Tile::new(picture.pixels, picture.width as u32, picture.height as u32)?;
         Ok(tile
             .prediction(&classes[predicted], predictions.row(row)[predicted])
-            .truth(&classes[predictions.labels[row] as usize])
+            .truth(&classes[predictions.labels.of(row)[0] as usize])
             .file(&predictions.ids[row]))
     }
 
