@@ -3,10 +3,12 @@
 
 mod predictions;
 mod predictor;
+mod temperature;
 mod tta;
 
 pub use predictions::Predictions;
 pub use predictor::Predictor;
+pub use temperature::Temperature;
 pub use tta::{TestTimeAugmentation, Tta};
 
 use autograd::{ParameterStore, Var};
