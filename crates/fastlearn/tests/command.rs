@@ -411,6 +411,30 @@ fn wrong_usage_is_code_two() {
 }
 
 #[test]
+fn debugging_shows_choices_and_then_every_op() {
+    let world = World::new(4);
+    let shown = |level: &str| {
+        let arguments = format!(
+            "lr-find ROOT/data {TINY} --weights none --arch resnet18 --limit 8 --out ROOT/{level}"
+        );
+        let mut command = world.command(&arguments);
+        let output = command.env("FASTLEARN_DEBUG", level).output().expect("the command starts");
+        (output.status.code(), text(&output.stderr), text(&output.stdout))
+    };
+    let (code, plain, _) = shown("0");
+    assert!(code == Some(0) && !plain.contains("debug:"), "{plain}");
+    let (_, choices, _) = shown("1");
+    assert!(choices.contains("debug: device: ") && !choices.contains("GFLOP/s"), "{choices}");
+    let (code, ops, out) = shown("2");
+    let line = ops.lines().find(|line| line.contains("conv.forward"));
+    let line = line.expect("a convolution").to_owned();
+    assert!(line.contains(" c=3] by [n=64 h=7 w=7 c=3]") && line.contains("GB/s"), "{line}");
+    assert!(code == Some(0) && !out.contains("debug:"));
+    let (code, error, _) = shown("all");
+    assert!(code == Some(1) && error.contains("FASTLEARN_DEBUG is all"), "{error}");
+}
+
+#[test]
 fn doctor_tells_what_there_is() {
     let world = World::new(1);
     fs::create_dir_all(world.path("cache/weights")).expect("a folder");

@@ -11,7 +11,7 @@ use crate::backend::{Backend, Replay};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::cuda::{self, Cuda, CudaOptions};
 use crate::memory::{MemoryPool, MemoryReport};
-use crate::profile::{Profile, Profiler, Work};
+use crate::profile::{Call, OpCall, Profile, Profiler};
 use crate::reference::Reference;
 use crate::{DType, Error, Result};
 
@@ -181,6 +181,23 @@ impl Device {
         self.shared.profiler.report()
     }
 
+    /// Tells `listener` of every op as it ends, with its shapes, time and rates, for as long as the device
+    /// lives; the first listener stays. Every op is then waited for, and nothing is captured: it shows
+    /// where time goes, not how fast the whole is.
+    ///
+    /// ```
+    /// # fn main() -> tensor_core::Result<()> {
+    /// use tensor_core::{Device, Tensor, ops::pointwise::{Unary, unary}};
+    /// let device = Device::cpu()?;
+    /// device.trace(|call| eprintln!("{call}"));
+    /// unary(Unary::Relu, &Tensor::zeros(&device, [4, 8], device.float())?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trace(&self, listener: impl Fn(&OpCall) + Send + Sync + 'static) {
+        self.shared.profiler.trace(Box::new(listener));
+    }
+
     /// Waits until all work given to the device is done.
     ///
     /// # Errors
@@ -275,7 +292,7 @@ impl Device {
     pub(crate) fn run<T>(
         &self,
         op: &'static str,
-        work: Work,
+        about: Call,
         call: impl FnOnce(&dyn Backend) -> Result<T>,
     ) -> Result<T> {
         if !self.shared.profiler.is_on() {
@@ -285,7 +302,7 @@ impl Device {
         let result = call(self.backend())?;
         self.synchronize()?;
         let in_use = self.memory_report().in_use;
-        self.shared.profiler.count(op, start.elapsed(), work, in_use);
+        self.shared.profiler.count(op, start.elapsed(), about, in_use);
         Ok(result)
     }
 

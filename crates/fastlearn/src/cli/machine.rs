@@ -9,6 +9,7 @@ use tensor_core::device::DeviceChoice;
 use tensor_core::{CpuOptions, CudaOptions, DType, InstructionSet, Precision};
 
 use super::arguments::at_least_one;
+use super::debug;
 use super::error::{CommandError, Result};
 
 /// Where it is computed.
@@ -86,6 +87,7 @@ impl MachineArguments {
                 device.description()
             )));
         }
+        debug::begin(&device)?;
         Ok(device)
     }
 

@@ -4,6 +4,7 @@
 //! 2 wrong usage.
 
 mod arguments;
+mod debug;
 mod doctor;
 mod download;
 mod error;

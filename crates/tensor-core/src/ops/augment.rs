@@ -1,7 +1,7 @@
 //! Decoded pictures to a normalised batch, in one sampling.
 
 use super::check;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{DType, Error, Result, Tensor};
 
 pub use crate::backend::augment::{AugmentPicture, AugmentShape, Border};
@@ -25,7 +25,8 @@ pub fn augment(
     let mut output = Tensor::uninitialised(device, dims, device.activation())?;
     let elements = output.shape().elements();
     let traffic = (bytes.shape().elements() + elements * output.dtype().size()) as u64;
-    device.run(OP, Work { flops: 20 * elements as u64, bytes: traffic }, |backend| {
+    let call = Call::new(20 * elements as u64, traffic).on(output.shape());
+    device.run(OP, call, |backend| {
         backend.augment(shape, pictures, bytes.as_slice(), output.as_slice_mut())
     })?;
     Ok(output)

@@ -5,7 +5,7 @@ use crate::backend::conv::{ConvDirection, ConvInput, ConvOutput, ConvShape};
 use crate::backend::{Backend, Plan};
 use crate::error::check_shape;
 use crate::memory::Destination;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{DType, Device, Result, Shape, Tensor, ops};
 
 const FORWARD: &str = "conv.forward";
@@ -124,7 +124,7 @@ pub fn prepare(
     let mut prepared = Tensor::uninitialised(device, [plan.prepared], plan.dtype)?;
     let read = shape.weight_len() * weights.dtype().size();
     let bytes = (read + plan.prepared * plan.dtype.size()) as u64;
-    device.run(OP, Work { flops: 0, bytes }, |backend| {
+    device.run(OP, Call::new(0, bytes).on(weights.shape()).by(plan.variant), |backend| {
         let target = prepared.as_slice_mut();
         backend.conv_prepare(plan, shape, direction, weights.as_slice(), target)
     })?;
@@ -222,7 +222,7 @@ fn run_forward(
     check::shape(FORWARD, "the input", input, [shape.n, shape.h, shape.w, shape.c])?;
     check_prepared(FORWARD, plan, shape, input, prepared)?;
     let mut workspace = workspace(plan, input)?;
-    input.device().run(FORWARD, work(plan), |backend| call(backend, &mut workspace))
+    input.device().run(FORWARD, work(plan, shape), |backend| call(backend, &mut workspace))
 }
 
 /// The gradient of the `[n, h, w, c]` input from the `[n, p, q, k]` gradient of the output.
@@ -262,7 +262,7 @@ pub fn input_gradient_into(
     check_prepared(INPUT_GRADIENT, plan, shape, output_gradient, prepared)?;
     check::destination(INPUT_GRADIENT, &target, shape.input_len(), plan.dtype)?;
     let mut workspace = workspace(plan, output_gradient)?;
-    output_gradient.device().run(INPUT_GRADIENT, work(plan), |backend| {
+    output_gradient.device().run(INPUT_GRADIENT, work(plan, shape), |backend| {
         let (gradient, weights) = (output_gradient.as_slice(), prepared.as_slice());
         let workspace = workspace.as_slice_mut();
         backend.conv_input_gradient(plan, shape, gradient, weights, workspace, target)
@@ -304,7 +304,7 @@ pub fn weight_gradient_into(
     check::elements(WEIGHT_GRADIENT, "the output's gradient", output_gradient, elements)?;
     check::destination(WEIGHT_GRADIENT, &target, shape.weight_len(), input.device().float())?;
     let mut workspace = workspace(plan, input)?;
-    input.device().run(WEIGHT_GRADIENT, work(plan), |backend| {
+    input.device().run(WEIGHT_GRADIENT, work(plan, shape), |backend| {
         let (input, gradient) = (input.as_slice(), output_gradient.as_slice());
         let workspace = workspace.as_slice_mut();
         backend.conv_weight_gradient(plan, shape, input, gradient, workspace, target)
@@ -336,6 +336,8 @@ fn workspace(plan: &Plan, like: &Tensor) -> Result<Tensor> {
     Tensor::uninitialised(like.device(), [plan.workspace], like.device().float())
 }
 
-fn work(plan: &Plan) -> Work {
-    Work { flops: plan.flops, bytes: plan.bytes }
+fn work(plan: &Plan, shape: &ConvShape) -> Call {
+    let input = [shape.n, shape.h, shape.w, shape.c];
+    let weights = [shape.k, shape.r, shape.s, shape.group_c()];
+    Call::new(plan.flops, plan.bytes).on(input).on(weights).by(plan.variant)
 }

@@ -2,7 +2,7 @@
 
 use super::check;
 use crate::memory::Destination;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{DType, Error, Result, Tensor};
 
 pub use crate::backend::dropout::DropoutMask;
@@ -50,8 +50,8 @@ pub fn dropout_at_into(
     }
     let elements = input.shape().elements();
     check::destination(OP, &target, elements, input.dtype())?;
-    let work = Work { flops: elements as u64, bytes: (2 * elements * input.dtype().size()) as u64 };
-    input.device().run(OP, work, |backend| {
+    let bytes = (2 * elements * input.dtype().size()) as u64;
+    input.device().run(OP, Call::new(elements as u64, bytes).on(input.shape()), |backend| {
         backend.dropout(mask, step.map(Tensor::as_slice), input.as_slice(), target)
     })
 }

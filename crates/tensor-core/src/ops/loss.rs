@@ -3,7 +3,7 @@
 use super::check;
 use crate::backend::loss::{LossShape, Targets};
 use crate::memory::Destination;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{DType, Error, Result, Tensor};
 
 pub use crate::backend::loss::Loss;
@@ -145,7 +145,8 @@ fn shape(op: &'static str, logits: &Tensor) -> Result<LossShape> {
     Ok(LossShape { n: logits.shape().rows(), classes: logits.shape().channels() })
 }
 
-fn work(logits: &Tensor) -> Work {
+fn work(logits: &Tensor) -> Call {
     let elements = logits.shape().elements();
-    Work { flops: 4 * elements as u64, bytes: (2 * elements * logits.dtype().size()) as u64 }
+    let bytes = (2 * elements * logits.dtype().size()) as u64;
+    Call::new(4 * elements as u64, bytes).on(logits.shape())
 }

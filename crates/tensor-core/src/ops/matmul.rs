@@ -5,7 +5,7 @@ use crate::backend::Plan;
 use crate::backend::matmul::MatmulShape;
 use crate::error::check_shape;
 use crate::memory::Destination;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{DType, Device, Result, Tensor};
 
 const OP: &str = "matmul";
@@ -111,8 +111,8 @@ pub fn multiply_into(
     }
     let device = left.device();
     let mut workspace = Tensor::uninitialised(device, [plan.workspace], device.float())?;
-    let work = Work { flops: plan.flops, bytes: plan.bytes };
-    device.run(OP, work, |backend| {
+    let call = Call::new(plan.flops, plan.bytes).on(left.shape()).on(right.shape());
+    device.run(OP, call.by(plan.variant), |backend| {
         let (left, right, bias) = (left.as_slice(), right.as_slice(), bias.map(Tensor::as_slice));
         backend.matmul(plan, shape, left, right, bias, workspace.as_slice_mut(), target)
     })

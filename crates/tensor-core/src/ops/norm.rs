@@ -6,7 +6,7 @@ use super::check;
 use crate::backend::norm::{NormBackward, NormFactors, NormShape, NormStatistics};
 use crate::error::check_shape;
 use crate::memory::Destination;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{Result, Tensor};
 
 /// What normalises each channel, `[c]` each.
@@ -133,7 +133,7 @@ fn finalise(
         scale: vector(gamma, shape)?,
         shift: vector(gamma, shape)?,
     };
-    gamma.device().run("norm.finalise", Work::default(), |backend| {
+    gamma.device().run("norm.finalise", Call::new(0, 0).on(gamma.shape()), |backend| {
         let target = NormFactors {
             mean: factors.mean.as_slice_mut(),
             inv_std: factors.inv_std.as_slice_mut(),
@@ -281,7 +281,7 @@ fn vector(like: &Tensor, shape: &NormShape) -> Result<Tensor> {
 }
 
 /// A few operations an element, and `passes` tensors read or written.
-fn work(shape: &NormShape, tensor: &Tensor, passes: usize) -> Work {
+fn work(shape: &NormShape, tensor: &Tensor, passes: usize) -> Call {
     let bytes = (passes * shape.len() * tensor.dtype().size()) as u64;
-    Work { flops: 4 * shape.len() as u64, bytes }
+    Call::new(4 * shape.len() as u64, bytes).on(tensor.shape())
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::check;
 use crate::backend::optimizer::{HEADER, LIMIT, PER_RANGE};
 use crate::error::check_shape;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{Error, Result, Tensor};
 
 pub use crate::backend::optimizer::{AdamStep, Decay, Segment, SgdStep};
@@ -117,7 +117,7 @@ pub fn commit(scale: &Tensor, from: &Tensor, to: &mut Tensor, start: usize) -> R
     let range = start..start + from.shape().elements();
     check_range(OP, &range, to)?;
     let bytes = (2 * range.len() * from.dtype().size()) as u64;
-    to.device().clone().run(OP, Work { flops: 0, bytes }, |backend| {
+    to.device().clone().run(OP, Call::new(0, bytes).on(from.shape()), |backend| {
         backend.commit(scale.as_slice(), from.as_slice(), to.as_slice_mut().range(range))
     })
 }
@@ -173,8 +173,8 @@ fn check_range(op: &'static str, range: &Range<usize>, buffer: &Tensor) -> Resul
     Err(Error::Argument { op, message })
 }
 
-fn work(ranges: &[Range<usize>], values: &Tensor, passes: usize) -> Work {
+fn work(ranges: &[Range<usize>], values: &Tensor, passes: usize) -> Call {
     let elements: usize = ranges.iter().map(ExactSizeIterator::len).sum();
     let bytes = (passes * elements * values.dtype().size()) as u64;
-    Work { flops: 4 * elements as u64, bytes }
+    Call::new(4 * elements as u64, bytes).on([elements])
 }

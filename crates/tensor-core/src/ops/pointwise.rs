@@ -3,7 +3,7 @@
 use super::check;
 use crate::error::check_shape;
 use crate::memory::Destination;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{DType, Device, Result, Shape, Tensor};
 
 pub use crate::backend::pointwise::{Binary, Unary};
@@ -125,13 +125,14 @@ pub fn cast(input: &Tensor, dtype: DType) -> Result<Tensor> {
     let mut output = Tensor::uninitialised(device, input.shape(), dtype)?;
     let elements = input.shape().elements();
     let bytes = (elements * (input.dtype().size() + dtype.size())) as u64;
-    device.run(OP, Work { flops: elements as u64, bytes }, |backend| {
+    device.run(OP, Call::new(elements as u64, bytes).on(input.shape()), |backend| {
         backend.cast(input.as_slice(), output.as_slice_mut())
     })?;
     Ok(output)
 }
 
-fn work(tensor: &Tensor, passes: usize) -> Work {
+fn work(tensor: &Tensor, passes: usize) -> Call {
     let elements = tensor.shape().elements();
-    Work { flops: elements as u64, bytes: (passes * elements * tensor.dtype().size()) as u64 }
+    let bytes = (passes * elements * tensor.dtype().size()) as u64;
+    Call::new(elements as u64, bytes).on(tensor.shape())
 }

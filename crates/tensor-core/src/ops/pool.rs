@@ -5,7 +5,7 @@ use super::check;
 use crate::backend::pool::{GlobalPool, GlobalPoolShape, MaxPoolShape};
 use crate::error::check_shape;
 use crate::memory::Destination;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{Result, Shape, Tensor};
 
 /// The whole pooling for an `[n, h, w, c]` input.
@@ -122,8 +122,8 @@ pub fn global_pool_gradient_into(
     })
 }
 
-fn work(input: &Tensor, written: usize) -> Work {
+fn work(input: &Tensor, written: usize) -> Call {
     let elements = input.shape().elements();
     let bytes = ((elements + written) * input.dtype().size()) as u64;
-    Work { flops: elements as u64, bytes }
+    Call::new(elements as u64, bytes).on(input.shape())
 }

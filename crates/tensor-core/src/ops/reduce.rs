@@ -2,7 +2,7 @@
 
 use super::check;
 use crate::error::check_shape;
-use crate::profile::Work;
+use crate::profile::Call;
 use crate::{Result, Shape, Tensor};
 
 pub use crate::backend::reduce::{Axis, Reduction};
@@ -34,8 +34,9 @@ pub fn reduce(reduction: Reduction, axis: Axis, input: &Tensor) -> Result<Tensor
     };
     let mut output = Tensor::uninitialised(input.device(), shape, input.dtype())?;
     let elements = rows * columns;
-    let work = Work { flops: elements as u64, bytes: (elements * input.dtype().size()) as u64 };
-    input.device().run(OP, work, |backend| {
+    let bytes = (elements * input.dtype().size()) as u64;
+    let call = Call::new(elements as u64, bytes).on(input.shape());
+    input.device().run(OP, call, |backend| {
         let output = output.as_slice_mut();
         backend.reduce(reduction, axis, rows, columns, input.as_slice(), output)
     })?;
