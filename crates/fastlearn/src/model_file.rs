@@ -12,6 +12,7 @@ use models::{Architecture, Classifier, StateDict};
 use tensor_core::Device;
 
 use crate::data::LabelKind;
+use crate::metrics::Temperature;
 use crate::transforms::TransformsDescription;
 use crate::{Error, Result};
 
@@ -23,6 +24,8 @@ const CLASSES_KEY: &str = "fastlearn.classes";
 /// `"one"` or `"several"` (as JSON); a file without it has one class a picture.
 const LABELS_KEY: &str = "fastlearn.labels";
 const TRANSFORMS_KEY: &str = "fastlearn.transforms";
+/// A number; a file without it predicts as it was trained.
+const TEMPERATURE_KEY: &str = "fastlearn.temperature";
 
 /// What a model file says about its model besides the weights.
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub struct ModelDescription {
     pub label_kind: LabelKind,
     /// How pictures are brought to the network.
     pub transforms: TransformsDescription,
+    /// What predictions divide logits by, if it was fitted.
+    pub temperature: Option<Temperature>,
 }
 
 impl ModelDescription {
@@ -50,7 +55,9 @@ impl ModelDescription {
             (LABELS_KEY, json(&self.label_kind)?),
             (TRANSFORMS_KEY, json(&self.transforms)?),
         ];
-        Ok(entries.map(|(key, value)| (key.to_string(), value)).into())
+        let temperature = self.temperature.map(|one| (TEMPERATURE_KEY, one.value().to_string()));
+        let entries = entries.into_iter().chain(temperature);
+        Ok(entries.map(|(key, value)| (key.to_string(), value)).collect())
     }
 
     fn from_metadata(metadata: &BTreeMap<String, String>, path: &Path) -> Result<Self> {
@@ -86,7 +93,15 @@ impl ModelDescription {
         };
         let transforms = serde_json::from_str(text(TRANSFORMS_KEY)?)
             .map_err(|error| unreadable(TRANSFORMS_KEY, &error))?;
-        Ok(ModelDescription { architecture, head, classes, label_kind, transforms })
+        let temperature = match metadata.get(TEMPERATURE_KEY) {
+            None => None,
+            Some(number) => {
+                let number = number.parse().map_err(|error| unreadable(TEMPERATURE_KEY, &error))?;
+                let found = Temperature::new(number);
+                Some(found.map_err(|error| unreadable(TEMPERATURE_KEY, &error))?)
+            }
+        };
+        Ok(ModelDescription { architecture, head, classes, label_kind, transforms, temperature })
     }
 }
 

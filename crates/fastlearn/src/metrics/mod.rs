@@ -8,6 +8,7 @@ mod error;
 mod interval;
 mod scored;
 mod tags;
+mod temperature;
 mod thresholds;
 
 pub use average::SmoothedLoss;
@@ -16,4 +17,5 @@ pub use error::MetricsError;
 pub use interval::{Interval, wilson_interval};
 pub use scored::{PROBABILITY_FLOOR, Scored};
 pub use tags::{LESSON_THRESHOLD, ScoredTags, TagCounts};
+pub use temperature::Temperature;
 pub use thresholds::{ThresholdCurve, ThresholdGrid, ThresholdScore};

@@ -1,6 +1,7 @@
 //! Temperature scaling: one number by which logits are divided, so that probabilities mean what they say
 //! (Guo et al., *On calibration of modern neural networks*, 2017). It changes no order, so no accuracy.
 
+use super::scored::Scored;
 use crate::{Error, Result};
 
 /// Within these bounds a temperature is sought; networks need 0.5 to 5.
@@ -15,7 +16,7 @@ const TOLERANCE: f64 = 1e-10;
 /// It works on probabilities, whose logarithms are logits but for a constant, in f64.
 ///
 /// ```
-/// use fastlearn::predict::Temperature;
+/// use fastlearn::metrics::Temperature;
 /// // Right half of the time, but 99 % sure: half would be honest.
 /// let (sure, labels) = ([0.99, 0.01, 0.99, 0.01], [0, 1]);
 /// let temperature = Temperature::of_classes(&sure, 2, &labels)?;
@@ -24,10 +25,13 @@ const TOLERANCE: f64 = 1e-10;
 /// assert!(temperature.value() > 1.0 && honest[0] < 0.6);
 /// # Ok::<(), fastlearn::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Temperature(f64);
 
 impl Temperature {
+    /// The one that changes nothing.
+    pub const ONE: Temperature = Temperature(1.0);
+
     /// A temperature from elsewhere.
     ///
     /// # Errors
@@ -43,13 +47,13 @@ impl Temperature {
     /// class of each row.
     ///
     /// # Errors
-    /// As [`Scored::new`](crate::metrics::Scored::new).
+    /// As [`Scored::new`].
     pub fn of_classes(
         probabilities: &[f32],
         classes: usize,
         labels: &[u32],
     ) -> Result<Temperature> {
-        crate::metrics::Scored::new(probabilities, classes, labels)?;
+        Scored::new(probabilities, classes, labels)?;
         let rows: Vec<(Vec<f64>, usize)> = probabilities
             .chunks_exact(classes)
             .zip(labels)
@@ -170,7 +174,6 @@ fn minimise(slopes: impl Fn(f64) -> (f64, f64)) -> Temperature {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Scored;
     use tensor_core::random::Philox;
 
     const CLASSES: usize = 5;

@@ -1,14 +1,13 @@
 //! From pictures to probabilities: plain predictions, test-time augmentation, and a trained model
 //! that needs no data set.
 
+mod calibration;
 mod predictions;
 mod predictor;
-mod temperature;
 mod tta;
 
 pub use predictions::Predictions;
 pub use predictor::Predictor;
-pub use temperature::Temperature;
 pub use tta::{TestTimeAugmentation, Tta};
 
 use autograd::{ParameterStore, Var};

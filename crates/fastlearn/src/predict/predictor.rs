@@ -8,7 +8,7 @@ use tensor_core::Device;
 
 use super::{Predictions, TestTimeAugmentation, Tta, predict_loader};
 use crate::Result;
-use crate::data::{Loading, Split};
+use crate::data::{Loader, Loading, Split};
 use crate::model_file::{ModelDescription, read_model};
 use crate::transforms::Transforms;
 
@@ -57,7 +57,7 @@ impl Predictor {
     /// As [`predict`](Self::predict).
     pub fn predict_split(&self, split: &Split) -> Result<Predictions> {
         let loader = self.loading.plain(split, &self.transforms, false)?;
-        predict_loader(&self.classifier, &self.store, self.description.label_kind, loader)
+        self.predict_batches(loader)
     }
 
     /// As [`predict_split`](Self::predict_split), by test-time augmentation: a number of random views, or
@@ -76,7 +76,16 @@ impl Predictor {
     pub fn tta_stack(&self, split: &Split, tta: impl Into<Tta>) -> Result<TestTimeAugmentation> {
         TestTimeAugmentation::collect(&tta.into(), &self.transforms, |view| {
             let loader = self.loading.viewed(split, &self.transforms, view)?;
-            predict_loader(&self.classifier, &self.store, self.description.label_kind, loader)
+            self.predict_batches(loader)
+        })
+    }
+
+    fn predict_batches(&self, loader: Loader) -> Result<Predictions> {
+        let ModelDescription { label_kind, temperature, .. } = self.description;
+        let predictions = predict_loader(&self.classifier, &self.store, label_kind, loader)?;
+        Ok(match temperature {
+            Some(temperature) => predictions.at(temperature),
+            None => predictions,
         })
     }
 }

@@ -183,6 +183,7 @@ impl LearnerBuilder {
             stage: String::new(),
             cache_folder: self.cache_folder,
             listeners: self.listeners,
+            temperature: None,
         };
         if scratch {
             learner.unfreeze()?;

@@ -59,6 +59,7 @@ impl<'a> HeadLearner<'a> {
     /// As [`Learner::fit`].
     pub fn fit(&mut self, rate: f32, schedule: impl Into<Schedule>) -> Result<&History> {
         let plan = self.plan(rate, schedule.into())?;
+        self.learner.temperature = None;
         let optimizer = self.learner.optimizer.build();
         self.learner.state.optimizer = optimizer;
         let mut listeners: Listeners = std::mem::take(&mut self.learner.listeners);

@@ -18,6 +18,7 @@ use super::step::StepOptions;
 use super::summary::{Summary, summarise};
 use super::task::{PictureTask, Task};
 use crate::data::ImageData;
+use crate::metrics::Temperature;
 use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
 use crate::{Error, Result};
 
@@ -51,6 +52,8 @@ pub struct Learner {
     pub(super) stage: String,
     pub(super) cache_folder: Option<PathBuf>,
     pub(super) listeners: Listeners,
+    /// Of the weights as they are: none once they change.
+    pub(super) temperature: Option<Temperature>,
 }
 
 impl Learner {
@@ -67,6 +70,7 @@ impl Learner {
         schedule: impl Into<Schedule>,
     ) -> Result<&History> {
         let plan = self.plan(rates.into(), schedule.into())?;
+        self.temperature = None;
         self.state.optimizer = self.optimizer.build();
         let device = self.device().clone();
         let Learner { classifier, data, state, listeners, .. } = self;

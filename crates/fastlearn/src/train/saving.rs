@@ -35,6 +35,7 @@ fn write(learner: &Learner, path: &Path) -> Result<()> {
         classes: learner.data.classes().to_vec(),
         label_kind: learner.data.label_kind(),
         transforms: learner.data.transforms().describe(),
+        temperature: learner.temperature,
     };
     let mut state = export(&learner.state.store)?;
     state.metadata_mut().extend(description.metadata()?);
@@ -64,5 +65,6 @@ fn read_into(learner: &mut Learner, path: &Path) -> Result<()> {
         });
     }
     import(&mut learner.state.store, &state, Part::Whole, &path.display().to_string())?;
+    learner.temperature = description.temperature;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Every test trains a slim network on a few drawn pictures of 32 pixels; how well it learns is not asked here.
 
+mod calibration;
 mod determinism;
 mod divergence;
 mod files;
