@@ -13,6 +13,14 @@ use crate::data::{Batch, Labels, Loader};
 pub(crate) struct Input {
     pub tensor: Tensor,
     pub labels: Labels,
+    /// What the logits are compared with, if it is not the labels as they are.
+    pub soft: Option<SoftTarget>,
+}
+
+/// `[n, classes]` probabilities, row-major: labels that were smoothed or mixed.
+pub(crate) struct SoftTarget {
+    pub values: Vec<f32>,
+    pub classes: usize,
 }
 
 impl Input {
@@ -30,7 +38,7 @@ pub(crate) fn to_device(device: &Device, loader: Loader) -> Batches<'_> {
     let mut sampler = Sampler { device, slots: None };
     Box::new(loader.map(move |batch| {
         let batch = batch?;
-        Ok(Input { tensor: sampler.sample(&batch)?, labels: batch.labels })
+        Ok(Input { tensor: sampler.sample(&batch)?, labels: batch.labels, soft: None })
     }))
 }
 

@@ -27,6 +27,6 @@ impl ActivationSet {
             values.extend_from_slice(&self.values[row * self.columns..(row + 1) * self.columns]);
         }
         let tensor = Tensor::from_f32(device, [rows.len(), self.columns], &values)?;
-        Ok(Input { tensor, labels: self.labels.select(rows) })
+        Ok(Input { tensor, labels: self.labels.select(rows), soft: None })
     }
 }

@@ -13,6 +13,7 @@ use super::event::Listener;
 use super::history::History;
 use super::learner::Learner;
 use super::optimizer_kind::OptimizerKind;
+use super::soften::Softening;
 use super::state::TrainState;
 use crate::data::ImageData;
 use crate::schedule::Rates;
@@ -180,6 +181,7 @@ impl LearnerBuilder {
             decay: Decay::L2,
             clip_norm: None,
             freeze_norms: false,
+            softening: Softening::default(),
             stage: String::new(),
             cache_folder: self.cache_folder,
             listeners: self.listeners,

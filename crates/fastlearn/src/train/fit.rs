@@ -178,7 +178,7 @@ fn batches_end(
 pub(crate) fn validate(task: &impl Task, state: &TrainState) -> Result<Predictions> {
     let mut predictions = Predictions::none_of(task.label_kind(), task.classes());
     for input in task.valid_batches()? {
-        let Input { tensor, labels } = input?;
+        let Input { tensor, labels, .. } = input?;
         let mut pass = Pass::predict(&state.store);
         let logits = task.logits(&mut pass, tensor)?;
         predictions.push(logits.value(), &labels)?;
@@ -201,7 +201,7 @@ fn validated_row(
         valid_loss: None,
         metrics: Vec::new(),
         seconds: 0.0,
-        soft_targets: false,
+        soft_targets: !plan.options.softening.is_none(),
     };
     let predictions = validate(task, state)?;
     // The last step of an epoch can ruin the weights without a training loss that shows it.

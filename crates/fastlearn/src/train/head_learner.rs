@@ -9,6 +9,7 @@ use super::fit::{FitPlan, fit, validate};
 use super::history::History;
 use super::learner::Learner;
 use super::rate_finder;
+use super::soften::Softening;
 use super::step::StepOptions;
 use super::task::HeadTask;
 use crate::Result;
@@ -64,8 +65,8 @@ impl<'a> HeadLearner<'a> {
         self.learner.state.optimizer = optimizer;
         let mut listeners: Listeners = std::mem::take(&mut self.learner.listeners);
         let device = self.learner.device().clone();
-        let Learner { classifier, data, state, .. } = &mut *self.learner;
-        let task = head_task(&device, classifier, data, &self.activations);
+        let Learner { classifier, data, state, softening, .. } = &mut *self.learner;
+        let task = head_task(&device, classifier, data, &self.activations, *softening);
         let fitted = fit(&task, state, &plan, &mut listeners);
         self.learner.listeners = listeners;
         fitted?;
@@ -79,8 +80,8 @@ impl<'a> HeadLearner<'a> {
     pub fn lr_find(&mut self) -> Result<FinderCurve> {
         let plan = self.plan(1.0, Schedule::constant(1))?;
         let (device, optimizer) = (self.learner.device().clone(), self.learner.optimizer);
-        let Learner { classifier, data, state, .. } = &mut *self.learner;
-        let task = head_task(&device, classifier, data, &self.activations);
+        let Learner { classifier, data, state, softening, .. } = &mut *self.learner;
+        let task = head_task(&device, classifier, data, &self.activations, *softening);
         rate_finder::find(&task, state, &plan, optimizer, &Ramp::default())
     }
 
@@ -89,8 +90,9 @@ impl<'a> HeadLearner<'a> {
     /// # Errors
     /// Out of memory.
     pub fn predict(&self) -> Result<Predictions> {
-        let Learner { classifier, data, state, .. } = &*self.learner;
-        let task = head_task(self.learner.device(), classifier, data, &self.activations);
+        let Learner { classifier, data, state, softening, .. } = &*self.learner;
+        let device = self.learner.device();
+        let task = head_task(device, classifier, data, &self.activations, *softening);
         let mut predictions = validate(&task, state)?;
         predictions.ids = data.valid().file_names();
         Ok(predictions)
@@ -98,7 +100,8 @@ impl<'a> HeadLearner<'a> {
 
     fn plan(&self, rate: f32, schedule: Schedule) -> Result<FitPlan> {
         let plan = self.learner.plan(Rates::from(rate), schedule)?;
-        Ok(FitPlan { options: StepOptions::default(), ..plan })
+        let options = StepOptions { freeze_norms: false, ..plan.options };
+        Ok(FitPlan { options, ..plan })
     }
 }
 
@@ -107,10 +110,12 @@ fn head_task<'a>(
     classifier: &'a Classifier,
     data: &ImageData,
     activations: &'a Activations,
+    softening: Softening,
 ) -> HeadTask<'a> {
     let Activations { train, valid } = activations;
     let (batch_size, seed) = (data.loading().size(), data.loading().draw_seed());
-    HeadTask { device, classifier, train, valid, kind: data.label_kind(), batch_size, seed }
+    let kind = data.label_kind();
+    HeadTask { device, classifier, train, valid, kind, softening, batch_size, seed }
 }
 
 impl Drop for HeadLearner<'_> {

@@ -13,6 +13,7 @@ use super::fit::{FitPlan, fit};
 use super::history::History;
 use super::optimizer_kind::OptimizerKind;
 use super::rate_finder;
+use super::soften::Softening;
 use super::state::TrainState;
 use super::step::StepOptions;
 use super::summary::{Summary, summarise};
@@ -49,6 +50,7 @@ pub struct Learner {
     pub(super) decay: Decay,
     pub(super) clip_norm: Option<f32>,
     pub(super) freeze_norms: bool,
+    pub(super) softening: Softening,
     pub(super) stage: String,
     pub(super) cache_folder: Option<PathBuf>,
     pub(super) listeners: Listeners,
@@ -73,8 +75,9 @@ impl Learner {
         self.temperature = None;
         self.state.optimizer = self.optimizer.build();
         let device = self.device().clone();
+        let softening = self.softening;
         let Learner { classifier, data, state, listeners, .. } = self;
-        let task = PictureTask { device: &device, classifier, data };
+        let task = PictureTask { device: &device, classifier, data, softening };
         fit(&task, state, &plan, listeners)?;
         Ok(&self.state.history)
     }
@@ -94,8 +97,9 @@ impl Learner {
     pub fn lr_find_with(&mut self, rates: impl Into<Rates>, ramp: &Ramp) -> Result<FinderCurve> {
         let plan = self.plan(rates.into(), Schedule::constant(1))?;
         let (device, optimizer) = (self.device().clone(), self.optimizer);
+        let softening = self.softening;
         let Learner { classifier, data, state, .. } = self;
-        let task = PictureTask { device: &device, classifier, data };
+        let task = PictureTask { device: &device, classifier, data, softening };
         rate_finder::find(&task, state, &plan, optimizer, ramp)
     }
 
@@ -218,7 +222,12 @@ impl Learner {
     }
 
     pub(super) fn task(&self) -> PictureTask<'_> {
-        PictureTask { device: self.device(), classifier: &self.classifier, data: &self.data }
+        PictureTask {
+            device: self.device(),
+            classifier: &self.classifier,
+            data: &self.data,
+            softening: self.softening,
+        }
     }
 
     pub(super) fn plan(&self, rates: Rates, schedule: Schedule) -> Result<FitPlan> {
@@ -233,7 +242,7 @@ impl Learner {
             weight_decay: self.weight_decay.expand(groups)?,
             decay: self.decay,
             clip_norm: self.clip_norm,
-            options: StepOptions { freeze_norms: self.freeze_norms },
+            options: StepOptions { freeze_norms: self.freeze_norms, softening: self.softening },
             schedule,
         })
     }

@@ -51,7 +51,7 @@ impl RecordedStep {
         let (shape, dtype) = (input.tensor.shape(), input.tensor.dtype());
         let pictures = Tensor::zeros(&device, shape, dtype)?;
         let classes = task.classes();
-        let target = TargetValues::new(&input.labels, classes)?.blank(&device)?;
+        let target = TargetValues::of(input, classes)?.blank(&device)?;
         let dropout_step = Tensor::zeros(&device, [2], DType::I32)?;
         // All that the host writes is made before: blocks of the recording have other uses in it.
         let mut numbers = Tensor::zeros(&device, [most_numbers(state, settings)], device.float())?;
@@ -115,7 +115,7 @@ impl RecordedStep {
             Segment { range: range.clone(), rate: group.rate, weight_decay: group.weight_decay }
         };
         let segments: Vec<Segment> = self.ranges.iter().map(segment).collect();
-        let target = TargetValues::new(&input.labels, self.classes)?;
+        let target = TargetValues::of(input, self.classes)?;
         self.pictures.copy_from(&input.tensor)?;
         target.write(&mut self.target)?;
         self.dropout_step.write(0, &step_words(state.steps))?;

@@ -7,6 +7,7 @@ use models::{Pass, PassMode};
 use tensor_core::Tensor;
 use tensor_core::ops::loss::Target;
 
+use super::soften::Softening;
 use super::state::TrainState;
 use super::target::{TargetValues, loss_of};
 use super::task::Task;
@@ -18,6 +19,8 @@ use crate::input::Input;
 pub(crate) struct StepOptions {
     /// Batch norms use running statistics even in groups that train.
     pub freeze_norms: bool,
+    /// What its targets are softened by.
+    pub softening: Softening,
 }
 
 /// Forward, loss, backward, step. Returns the batch's mean loss; a step whose loss or gradients are
@@ -33,7 +36,7 @@ pub(crate) fn train_step(
     // A step that failed halfway left gradients that this one must not add to.
     state.store.clear_gradients();
     let device = state.store.device().clone();
-    let target = TargetValues::new(&input.labels, task.classes())?.to_device(&device)?;
+    let target = TargetValues::of(&input, task.classes())?.to_device(&device)?;
     let pass = Pass::new(&state.store, pass_mode(state, options));
     let (tape, loss) = forward(task, pass, input.tensor, &target)?;
     let value = loss.value().item()?;

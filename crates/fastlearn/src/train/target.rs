@@ -7,6 +7,7 @@ use tensor_core::ops::loss::{Loss, Target};
 use tensor_core::{DType, Device, Tensor};
 
 use crate::data::{LabelKind, Labels};
+use crate::input::{Input, SoftTarget};
 use crate::{Error, Result};
 
 /// The loss for labels of a kind: cross entropy over softmax, or binary cross entropy over sigmoids
@@ -49,6 +50,16 @@ impl TargetValues {
                 let rule = "pictures to learn from or to judge by need them";
                 Err(Error::setting("the labels", "not known", rule))
             }
+        }
+    }
+
+    /// What an input's logits should have said: its labels, or what they were softened to.
+    pub fn of(input: &Input, classes: usize) -> Result<TargetValues> {
+        match &input.soft {
+            Some(SoftTarget { values, classes }) => {
+                Ok(TargetValues::Probabilities { values: values.clone(), classes: *classes })
+            }
+            None => TargetValues::new(&input.labels, classes),
         }
     }
 

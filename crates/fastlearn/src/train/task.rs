@@ -5,6 +5,7 @@ use models::{Classifier, Layer, Pass};
 use tensor_core::{Device, Tensor};
 
 use super::activation_set::ActivationSet;
+use super::soften::{BatchKey, Softening};
 use crate::data::{ImageData, LabelKind};
 use crate::input::{Batches, to_device};
 use crate::{Result, data};
@@ -32,11 +33,14 @@ pub(crate) struct PictureTask<'a> {
     pub device: &'a Device,
     pub classifier: &'a Classifier,
     pub data: &'a ImageData,
+    pub softening: Softening,
 }
 
 impl Task for PictureTask<'_> {
     fn train_batches(&self, epoch: usize) -> Result<Batches<'_>> {
-        Ok(to_device(self.device, self.data.train_batches(epoch)?))
+        let inputs = to_device(self.device, self.data.train_batches(epoch)?);
+        let key = BatchKey { seed: self.data.loading().draw_seed(), epoch, batch: 0 };
+        Ok(self.softening.apply(inputs, key, self.classes()))
     }
 
     fn valid_batches(&self) -> Result<Batches<'_>> {
@@ -63,6 +67,7 @@ pub(crate) struct HeadTask<'a> {
     pub train: &'a ActivationSet,
     pub valid: &'a ActivationSet,
     pub kind: LabelKind,
+    pub softening: Softening,
     pub batch_size: usize,
     pub seed: u64,
 }
@@ -80,7 +85,9 @@ impl HeadTask<'_> {
 
 impl Task for HeadTask<'_> {
     fn train_batches(&self, epoch: usize) -> Result<Batches<'_>> {
-        Ok(self.batches(self.train, data::Order::Shuffled { seed: self.seed, epoch }))
+        let inputs = self.batches(self.train, data::Order::Shuffled { seed: self.seed, epoch });
+        let key = BatchKey { seed: self.seed, epoch, batch: 0 };
+        Ok(self.softening.apply(inputs, key, self.classes()))
     }
 
     fn valid_batches(&self) -> Result<Batches<'_>> {

@@ -67,8 +67,9 @@ impl Learner {
         // So small a rate that no step can spoil the next one's numbers.
         let plan = self.plan(Rates::from(1e-8), Schedule::constant(1))?;
         let device = self.device().clone();
+        let softening = self.softening;
         let Learner { classifier, data, state, .. } = self;
-        let task = super::task::PictureTask { device: &device, classifier, data };
+        let task = super::task::PictureTask { device: &device, classifier, data, softening };
         let step = plan.step_settings(Settings { factor: 1.0, momentum: None });
         let mut seconds = 0.0;
         let mut inputs = task.train_batches(state.epochs_begun)?;

@@ -20,6 +20,10 @@ pub enum Purpose {
     TestTime = 3,
     /// Pictures through the validation transform, which draws nothing.
     Plain = 4,
+    /// Which training pictures are mixed, and how.
+    Mixup = 5,
+    /// The size of a training batch's pictures.
+    Size = 6,
 }
 
 /// With the position of a picture in the epoch's order this fixes every random number drawn for it.

@@ -12,5 +12,6 @@ mod listeners;
 mod memory;
 mod optimizer;
 mod precompute;
+mod soften;
 mod tta;
 mod world;
