@@ -8,5 +8,7 @@ pub mod store;
 mod tape;
 
 pub use error::{Error, Result};
-pub use store::{Parameter, ParameterId, ParameterStore, StatisticsId, StoreBuilder};
+pub use store::{
+    HostSnapshot, Parameter, ParameterId, ParameterStore, Snapshot, StatisticsId, StoreBuilder,
+};
 pub use tape::{Backward, Function, Tape, Var};

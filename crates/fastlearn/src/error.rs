@@ -65,6 +65,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Training was asked to end ([`Interruption`](crate::train::Interruption)).
+    #[error("interrupted")]
+    Interrupted,
+    /// Training cannot go on from a checkpoint.
+    #[error("cannot go on from a checkpoint: {0}")]
+    Resume(String),
     /// A value cannot be written as text.
     #[error("cannot serialise: {0}")]
     Serialise(String),
@@ -95,6 +101,12 @@ impl Error {
     /// Wraps an error of the operating system with the path it concerns.
     pub fn io(path: &Path, source: io::Error) -> Error {
         Error::Io { path: path.to_owned(), source }
+    }
+
+    /// Whether the device's memory is full: the same can succeed with smaller batches or pictures.
+    pub fn is_out_of_memory(&self) -> bool {
+        let Error::Network(autograd::Error::Tensor(error)) = self else { return false };
+        matches!(error, tensor_core::Error::OutOfMemory { .. })
     }
 
     pub(crate) fn picture(path: &Path, reason: impl Into<String>) -> Error {

@@ -2,6 +2,8 @@
 //!
 //! Decoded bytes come from `data`; here they are sampled into one tensor a batch.
 
+use std::ops::Range;
+
 use tensor_core::ops::augment::augment;
 use tensor_core::transfer::{InputPart, InputSlots};
 use tensor_core::{Device, Tensor};
@@ -27,6 +29,17 @@ impl Input {
     /// Pictures in it.
     pub fn len(&self) -> usize {
         self.tensor.shape().dims().first().copied().unwrap_or(0)
+    }
+
+    /// Some neighbouring pictures of it; the tensor is a view.
+    pub fn part(&self, range: Range<usize>) -> Result<Input> {
+        let indexes: Vec<usize> = range.clone().collect();
+        let soft = self.soft.as_ref().map(|SoftTarget { values, classes }| SoftTarget {
+            values: values[range.start * classes..range.end * classes].to_vec(),
+            classes: *classes,
+        });
+        let (tensor, labels) = (self.tensor.rows(range)?, self.labels.select(&indexes));
+        Ok(Input { tensor, labels, soft })
     }
 }
 

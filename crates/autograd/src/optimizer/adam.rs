@@ -1,13 +1,18 @@
 //! Adam; AdamW with decoupled weight decay.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tensor_core::Tensor;
 use tensor_core::ops::optimizer::{AdamStep, adam_step, gradient_scale};
 
-use super::{Optimizer, Segment, StepSettings};
+use super::{Optimizer, Segment, StepSettings, restored};
 use crate::store::FlatBuffers;
 use crate::{ParameterStore, Result};
+
+/// Names of the state's buffers.
+const MEAN: &str = "mean";
+const MEAN_SQUARE: &str = "mean_square";
 
 /// Kingma and Ba 2015, in PyTorch's form. With [`Decay::Decoupled`](super::Decay::Decoupled) in the
 /// settings it is AdamW (Loshchilov and Hutter 2019).
@@ -79,7 +84,27 @@ impl Optimizer for Adam {
 
     fn state(&self) -> Vec<(&'static str, &Tensor)> {
         let buffers = self.moments.iter();
-        buffers.flat_map(|(mean, square)| [("mean", mean), ("mean_square", square)]).collect()
+        buffers.flat_map(|(mean, square)| [(MEAN, mean), (MEAN_SQUARE, square)]).collect()
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn restore(
+        &mut self,
+        store: &ParameterStore,
+        buffers: &BTreeMap<String, Vec<f32>>,
+        steps: u64,
+    ) -> Result<()> {
+        self.moments = match buffers.is_empty() {
+            true => None,
+            false => {
+                Some((restored(store, buffers, MEAN)?, restored(store, buffers, MEAN_SQUARE)?))
+            }
+        };
+        self.steps = steps;
+        Ok(())
     }
 
     fn reset(&mut self) {

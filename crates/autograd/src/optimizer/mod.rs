@@ -8,6 +8,7 @@ pub use adam::Adam;
 pub use sgd::Sgd;
 pub use tensor_core::ops::optimizer::{Decay, Segment};
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::{Error, ParameterStore, Result};
@@ -96,6 +97,24 @@ pub trait Optimizer: Send {
     /// The state's buffers by name, for a checkpoint.
     fn state(&self) -> Vec<(&'static str, &Tensor)>;
 
+    /// Steps counted so far, by optimisers whose steps depend on their number.
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    /// Brings back what [`state`](Self::state) and [`steps`](Self::steps) gave, of an optimiser of the
+    /// same kind for the same store: it goes on exactly from there. No buffers at all is the state of a
+    /// new one.
+    ///
+    /// # Errors
+    /// [`Error::ParameterSize`] if a buffer is missing or of another size; out of memory.
+    fn restore(
+        &mut self,
+        store: &ParameterStore,
+        buffers: &BTreeMap<String, Vec<f32>>,
+        steps: u64,
+    ) -> Result<()>;
+
     /// Forgets all state, as a new optimiser would have none.
     fn reset(&mut self);
 }
@@ -115,4 +134,13 @@ pub fn segments(store: &ParameterStore, settings: &StepSettings) -> Result<Vec<S
         Segment { range: parameter.range.clone(), rate, weight_decay }
     };
     Ok(store.written().map(segment).collect())
+}
+
+/// The buffer of this name like the store's values, for [`Optimizer::restore`].
+fn restored(
+    store: &ParameterStore,
+    buffers: &BTreeMap<String, Vec<f32>>,
+    name: &str,
+) -> Result<Tensor> {
+    store.like_values(name, buffers.get(name).map_or(&[], Vec::as_slice))
 }

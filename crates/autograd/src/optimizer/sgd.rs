@@ -1,13 +1,17 @@
 //! Stochastic gradient descent with momentum: the lesson's optimiser.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tensor_core::Tensor;
 use tensor_core::ops::optimizer::{SgdStep, gradient_scale, sgd_step};
 
-use super::{Optimizer, Segment, StepSettings};
+use super::{Optimizer, Segment, StepSettings, restored};
 use crate::store::FlatBuffers;
 use crate::{ParameterStore, Result};
+
+/// Name of the state's one buffer.
+const VELOCITY: &str = "velocity";
 
 /// `v = momentum v + g; w -= rate v`. Source: PyTorch's `SGD` without dampening or Nesterov.
 #[derive(Debug)]
@@ -50,7 +54,20 @@ impl Optimizer for Sgd {
     fn count(&mut self) {}
 
     fn state(&self) -> Vec<(&'static str, &Tensor)> {
-        self.velocity.iter().map(|velocity| ("velocity", velocity)).collect()
+        self.velocity.iter().map(|velocity| (VELOCITY, velocity)).collect()
+    }
+
+    fn restore(
+        &mut self,
+        store: &ParameterStore,
+        buffers: &BTreeMap<String, Vec<f32>>,
+        _steps: u64,
+    ) -> Result<()> {
+        self.velocity = match buffers.is_empty() {
+            true => None,
+            false => Some(restored(store, buffers, VELOCITY)?),
+        };
+        Ok(())
     }
 
     fn reset(&mut self) {

@@ -5,12 +5,13 @@
 //! buffers are the only tensors that are written in place, through `&mut ParameterStore`.
 
 mod builder;
+mod parts;
 mod prepared;
 mod snapshot;
 mod twin;
 
 pub use builder::StoreBuilder;
-pub use snapshot::Snapshot;
+pub use snapshot::{HostSnapshot, Snapshot};
 
 use std::ops::Range;
 
@@ -279,6 +280,11 @@ impl ParameterStore {
             *version += u64::from(written);
         }
         self.written.fill(false);
+    }
+
+    /// A tensor like the flat parameter buffer with these values.
+    pub(crate) fn like_values(&self, name: &str, values: &[f32]) -> Result<Tensor> {
+        snapshot::uploaded(&self.values, name, values)
     }
 
     /// Length and element type of the flat parameter buffer.

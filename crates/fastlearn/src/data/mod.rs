@@ -99,10 +99,25 @@ impl Loading {
     /// # Errors
     /// If a setting of the loader or the transforms is out of range.
     pub fn shuffled(&self, split: &Split, transforms: &Transforms, epoch: usize) -> Result<Loader> {
+        self.shuffled_from(split, transforms, epoch, 0)
+    }
+
+    /// As [`shuffled`](Loading::shuffled) without the first batches of the epoch, which are not even
+    /// decoded: the others are what they would be after them.
+    ///
+    /// # Errors
+    /// As [`shuffled`](Loading::shuffled).
+    pub fn shuffled_from(
+        &self,
+        split: &Split,
+        transforms: &Transforms,
+        epoch: usize,
+        first: usize,
+    ) -> Result<Loader> {
         let key =
             DrawKey { seed: self.seed, purpose: Purpose::Train, pass: 0, epoch: epoch as u32 };
         let order = Order::Shuffled { seed: self.seed, epoch };
-        self.load(split, transforms.training()?, key, order, true)
+        self.load(split, transforms.training()?, key, order, first, true)
     }
 
     /// Augmented pictures in the order of the split: for test-time augmentation, whose `pass`
@@ -113,7 +128,7 @@ impl Loading {
     pub fn augmented(&self, split: &Split, transforms: &Transforms, pass: usize) -> Result<Loader> {
         let key =
             DrawKey { seed: self.seed, purpose: Purpose::TestTime, pass: pass as u32, epoch: 0 };
-        self.load(split, transforms.training()?, key, Order::Sequential, true)
+        self.load(split, transforms.training()?, key, Order::Sequential, 0, true)
     }
 
     /// Pictures through the validation transform in the order of the split. `keep` says whether
@@ -123,7 +138,7 @@ impl Loading {
     /// As [`shuffled`](Loading::shuffled).
     pub fn plain(&self, split: &Split, transforms: &Transforms, keep: bool) -> Result<Loader> {
         let key = DrawKey { seed: self.seed, purpose: Purpose::Plain, pass: 0, epoch: 0 };
-        self.load(split, transforms.validation()?, key, Order::Sequential, keep)
+        self.load(split, transforms.validation()?, key, Order::Sequential, 0, keep)
     }
 
     /// Pictures as this view shows them, in the order of the split.
@@ -133,7 +148,7 @@ impl Loading {
     pub fn viewed(&self, split: &Split, transforms: &Transforms, view: &View) -> Result<Loader> {
         let purpose = if view.is_plain() { Purpose::Plain } else { Purpose::TestTime };
         let key = DrawKey { seed: self.seed, purpose, pass: view.pass as u32, epoch: 0 };
-        self.load(split, transforms.viewing(view)?, key, Order::Sequential, true)
+        self.load(split, transforms.viewing(view)?, key, Order::Sequential, 0, true)
     }
 
     fn load(
@@ -142,6 +157,7 @@ impl Loading {
         plan: Plan,
         key: DrawKey,
         order: Order,
+        first: usize,
         keep: bool,
     ) -> Result<Loader> {
         if self.batch_size == 0 {
@@ -150,7 +166,8 @@ impl Loading {
         if self.shard.rank >= self.shard.world_size {
             return Err(Error::setting("rank", self.shard.rank, "it must be below the world size"));
         }
-        let batches = epoch_batches(split.len(), self.batch_size, order, self.shard);
+        let mut batches = epoch_batches(split.len(), self.batch_size, order, self.shard);
+        batches.drain(..first.min(batches.len()));
         let (split, cache) = (split.clone(), self.cache.clone());
         Ok(Loader::start(Request { split, plan, key, batches, cache, keep }, self.workers))
     }
@@ -298,6 +315,15 @@ impl ImageData {
     /// If a setting is out of range; each batch can fail on a picture that cannot be read.
     pub fn train_batches(&self, epoch: usize) -> Result<Loader> {
         self.loading.shuffled(&self.train, &self.transforms, epoch)
+    }
+
+    /// [`train_batches`](ImageData::train_batches) from batch `first` on, for a run that goes on
+    /// within an epoch: the batches before it are not decoded.
+    ///
+    /// # Errors
+    /// As [`train_batches`](ImageData::train_batches).
+    pub fn train_batches_from(&self, epoch: usize, first: usize) -> Result<Loader> {
+        self.loading.shuffled_from(&self.train, &self.transforms, epoch, first)
     }
 
     /// Validation pictures, plain, in order.

@@ -9,8 +9,9 @@ use models::weights::{DownloadObserver, Silent};
 use models::{Architecture, Classifier, StateDict, WeightsRequest};
 use tensor_core::{CudaOptions, Device, Precision};
 
+use super::checkpoint::read_checkpoint;
 use super::event::Listener;
-use super::history::History;
+use super::interruption::Interruption;
 use super::learner::Learner;
 use super::optimizer_kind::OptimizerKind;
 use super::soften::Softening;
@@ -38,6 +39,8 @@ pub struct LearnerBuilder {
     optimizer: OptimizerKind,
     cache_folder: Option<PathBuf>,
     listeners: Vec<Box<dyn Listener>>,
+    interruption: Interruption,
+    resume: Option<PathBuf>,
 }
 
 impl Learner {
@@ -68,6 +71,8 @@ impl LearnerBuilder {
             optimizer: OptimizerKind::default(),
             cache_folder: None,
             listeners: Vec::new(),
+            interruption: Interruption::new(),
+            resume: None,
         }
     }
 
@@ -129,6 +134,22 @@ impl LearnerBuilder {
         self
     }
 
+    /// A way to tell the learner from outside that it should end soon.
+    pub fn interruption(self, interruption: &Interruption) -> LearnerBuilder {
+        LearnerBuilder { interruption: interruption.clone(), ..self }
+    }
+
+    /// Goes on from a checkpoint that [`Checkpoints`](super::Checkpoints) wrote, at the exact step.
+    ///
+    /// The program makes the same calls as the one that was interrupted, on the same data. Fits and
+    /// rate finders that were finished return at once, with what they had come to; the fit that was
+    /// under way goes on where it stood; whatever comes after is new. In the end there are the same bits
+    /// as without the interruption. What is kept in listeners is no part of a checkpoint, and predictions
+    /// made between fits that are passed over are those of the checkpoint's weights.
+    pub fn resume(self, checkpoint: impl Into<PathBuf>) -> LearnerBuilder {
+        LearnerBuilder { resume: Some(checkpoint.into()), ..self }
+    }
+
     /// Finds the weights (downloading them if need be, silently) and builds the network.
     ///
     /// # Errors
@@ -142,7 +163,10 @@ impl LearnerBuilder {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn build_observed(self, observer: &mut dyn DownloadObserver) -> Result<Learner> {
+        let is_pretrained = !matches!(self.weights, FirstWeights::Random);
         let pretrained = match self.weights {
+            // A checkpoint brings all of them.
+            _ if self.resume.is_some() => None,
             FirstWeights::Random => None,
             FirstWeights::State(state, origin) => Some((state, origin)),
             FirstWeights::Request(mut request) => {
@@ -156,20 +180,14 @@ impl LearnerBuilder {
         let classes = self.data.classes().len();
         let (classifier, mut store) =
             Classifier::new(&self.architecture, classes, &self.head, self.seed, &device)?;
-        let scratch = pretrained.is_none();
         if let Some((state, origin)) = pretrained {
             import(&mut store, &state, Part::Body, &origin)?;
         }
-        let state = TrainState {
-            store,
-            optimizer: self.optimizer.build(),
-            seed: self.seed,
-            epochs_begun: 0,
-            steps: 0,
-            epoch: 0,
-            batch: 0,
-            history: History::default(),
-        };
+        let mut state = TrainState::new(store, self.optimizer.build(), self.seed);
+        state.interruption = self.interruption;
+        if let Some(path) = &self.resume {
+            read_checkpoint(&mut state, path)?;
+        }
         let mut learner = Learner {
             architecture: self.architecture,
             head: self.head,
@@ -187,10 +205,9 @@ impl LearnerBuilder {
             listeners: self.listeners,
             temperature: None,
         };
-        if scratch {
-            learner.unfreeze()?;
-        } else {
-            learner.freeze()?;
+        match is_pretrained {
+            true => learner.freeze()?,
+            false => learner.unfreeze()?,
         }
         Ok(learner)
     }

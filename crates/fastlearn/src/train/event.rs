@@ -16,6 +16,21 @@ pub enum Event<'a> {
         batches: usize,
         /// The schedule in words.
         schedule: &'a str,
+        /// Epochs that were finished before the learner was resumed.
+        done: &'a [EpochRow],
+    },
+    /// A fit was asked for that was finished before the learner was resumed: it is not run again.
+    FitPassedOver {
+        /// Its epochs.
+        done: &'a [EpochRow],
+    },
+    /// There is no memory for the step. Nothing of it has changed anything; it is taken again in twice
+    /// as many parts, unless a listener answers [`Control::RetryInParts`].
+    MemoryFull {
+        /// Pictures in the batch.
+        pictures: usize,
+        /// In how many parts it was to be taken, from 1.
+        parts: usize,
     },
     /// A batch of pictures is there and about to be learned from.
     BatchBegins {
@@ -51,6 +66,10 @@ pub enum Event<'a> {
         /// Cycle of the fit, from 0.
         cycle: usize,
     },
+    /// No step is under way and nothing is half done: the moment to write a checkpoint
+    /// ([`TrainState::write`]). Told after every epoch and every fit, and when it is asked for with
+    /// [`Control::Settle`].
+    Settled,
     /// A fit is over.
     FitEnds,
     /// Something that a person should know and that changes nothing.
@@ -58,14 +77,26 @@ pub enum Event<'a> {
 }
 
 /// What the loop does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+///
+/// If listeners differ, the answer that comes later in this list counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[must_use]
 pub enum Control {
     /// Go on.
     #[default]
     Continue,
+    /// Bring every step under way to its end and tell [`Event::Settled`]; only an answer to
+    /// [`Event::BatchEnds`].
+    Settle,
     /// Leave this batch out; only an answer to [`Event::BatchBegins`].
     SkipBatch,
+    /// Take this step and those after it in so many parts, whose gradients are added up: the same batch
+    /// in less memory; only an answer to [`Event::MemoryFull`].
+    ///
+    /// Batch norms in training mode see the statistics of each part instead of the batch's, so what is
+    /// learned differs a little; their running values move once a step, by the mean of the parts. Without
+    /// them the result is that of the whole batch, but for rounding and for dropout's draws.
+    RetryInParts(usize),
     /// End the fit after this batch, as if it were over.
     Stop,
 }
@@ -90,11 +121,7 @@ pub(crate) fn tell(
 ) -> Result<Control> {
     let mut answer = Control::Continue;
     for listener in listeners {
-        match (listener.on(event, state)?, answer) {
-            (Control::Stop, _) => answer = Control::Stop,
-            (Control::SkipBatch, Control::Continue) => answer = Control::SkipBatch,
-            _ => {}
-        }
+        answer = answer.max(listener.on(event, state)?);
     }
     Ok(answer)
 }

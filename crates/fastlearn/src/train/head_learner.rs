@@ -5,13 +5,16 @@ use tensor_core::Device;
 
 use super::activations::{Activations, compute_or_read};
 use super::event::{Event, Listeners, tell};
-use super::fit::{FitPlan, fit, validate};
+use super::fit::fit;
 use super::history::History;
 use super::learner::Learner;
+use super::plan::FitPlan;
 use super::rate_finder;
 use super::soften::Softening;
+use super::state::TrainState;
 use super::step::StepOptions;
 use super::task::HeadTask;
+use super::validation::validate;
 use crate::Result;
 use crate::data::ImageData;
 use crate::predict::Predictions;
@@ -23,7 +26,8 @@ use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
 /// with its head trained and its groups as they were.
 pub struct HeadLearner<'a> {
     learner: &'a mut Learner,
-    activations: Activations,
+    /// `None` until they are needed, in a learner that was resumed.
+    activations: Option<Activations>,
     trainable: Vec<bool>,
 }
 
@@ -34,7 +38,11 @@ impl Learner {
     /// # Errors
     /// A picture that cannot be read; out of memory.
     pub fn precompute(&mut self) -> Result<HeadLearner<'_>> {
-        let activations = self.activations()?;
+        // What a resumed learner had the head do before is not done again, and its body may have trained on.
+        let activations = match self.state.journal.passes_over() {
+            true => None,
+            false => Some(self.activations()?),
+        };
         HeadLearner::new(self, activations)
     }
 
@@ -48,7 +56,7 @@ impl Learner {
 }
 
 impl<'a> HeadLearner<'a> {
-    fn new(learner: &'a mut Learner, activations: Activations) -> Result<HeadLearner<'a>> {
+    fn new(learner: &'a mut Learner, activations: Option<Activations>) -> Result<HeadLearner<'a>> {
         let trainable = learner.state.store.trainable().to_vec();
         learner.freeze()?;
         Ok(HeadLearner { learner, activations, trainable })
@@ -61,15 +69,10 @@ impl<'a> HeadLearner<'a> {
     pub fn fit(&mut self, rate: f32, schedule: impl Into<Schedule>) -> Result<&History> {
         let plan = self.plan(rate, schedule.into())?;
         self.learner.temperature = None;
-        let optimizer = self.learner.optimizer.build();
-        self.learner.state.optimizer = optimizer;
-        let mut listeners: Listeners = std::mem::take(&mut self.learner.listeners);
-        let device = self.learner.device().clone();
-        let Learner { classifier, data, state, softening, .. } = &mut *self.learner;
-        let task = head_task(&device, classifier, data, &self.activations, *softening);
-        let fitted = fit(&task, state, &plan, &mut listeners);
-        self.learner.listeners = listeners;
-        fitted?;
+        let Learner { state, listeners, .. } = &mut *self.learner;
+        if state.begin_fit(&plan, listeners)? {
+            self.with_task(|task, state, listeners| fit(task, state, &plan, listeners))?;
+        }
         Ok(&self.learner.state.history)
     }
 
@@ -78,24 +81,36 @@ impl<'a> HeadLearner<'a> {
     /// # Errors
     /// As [`Learner::lr_find`].
     pub fn lr_find(&mut self) -> Result<FinderCurve> {
-        let plan = self.plan(1.0, Schedule::constant(1))?;
-        let (device, optimizer) = (self.learner.device().clone(), self.learner.optimizer);
-        let Learner { classifier, data, state, softening, .. } = &mut *self.learner;
-        let task = head_task(&device, classifier, data, &self.activations, *softening);
-        rate_finder::find(&task, state, &plan, optimizer, &Ramp::default())
+        let (plan, ramp) = (self.plan(1.0, Schedule::constant(1))?, Ramp::default());
+        if let Some(curve) = rate_finder::found_before(&mut self.learner.state, &plan, &ramp)? {
+            return Ok(curve);
+        }
+        let optimizer = self.learner.optimizer;
+        self.with_task(|task, state, _| rate_finder::find(task, state, &plan, optimizer, &ramp))
     }
 
     /// Probabilities of the validation pictures.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn predict(&self) -> Result<Predictions> {
-        let Learner { classifier, data, state, softening, .. } = &*self.learner;
-        let device = self.learner.device();
-        let task = head_task(device, classifier, data, &self.activations, *softening);
-        let mut predictions = validate(&task, state)?;
-        predictions.ids = data.valid().file_names();
+    pub fn predict(&mut self) -> Result<Predictions> {
+        let mut predictions = self.with_task(|task, state, _| validate(task, state))?;
+        predictions.ids = self.learner.data.valid().file_names();
         Ok(predictions)
+    }
+
+    /// Hands out the activations as a task, with what training it changes.
+    fn with_task<T>(
+        &mut self,
+        run: impl FnOnce(&HeadTask, &mut TrainState, &mut Listeners) -> Result<T>,
+    ) -> Result<T> {
+        let activations = match &mut self.activations {
+            Some(activations) => activations,
+            empty => empty.insert(self.learner.activations()?),
+        };
+        let device = self.learner.device().clone();
+        let Learner { classifier, data, state, listeners, softening, .. } = &mut *self.learner;
+        run(&head_task(&device, classifier, data, activations, *softening), state, listeners)
     }
 
     fn plan(&self, rate: f32, schedule: Schedule) -> Result<FitPlan> {

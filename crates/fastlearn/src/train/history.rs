@@ -22,6 +22,9 @@ pub struct EpochRow {
     pub cycle: usize,
     /// Epoch of the fit, from 0.
     pub epoch: usize,
+    /// Steps in it; batches that were skipped are none.
+    #[serde(default)]
+    pub steps: usize,
     /// Debiased running mean of the training loss (fastai 0.7's `trn_loss`), dropout and augmentation on.
     pub train_loss: f32,
     /// Mean loss over the whole validation set, if there is one.

@@ -9,9 +9,10 @@ use models::{Architecture, Classifier};
 use tensor_core::Device;
 
 use super::event::Listeners;
-use super::fit::{FitPlan, fit};
+use super::fit::fit;
 use super::history::History;
 use super::optimizer_kind::OptimizerKind;
+use super::plan::{FitPlan, data_mark};
 use super::rate_finder;
 use super::soften::Softening;
 use super::state::TrainState;
@@ -73,12 +74,13 @@ impl Learner {
     ) -> Result<&History> {
         let plan = self.plan(rates.into(), schedule.into())?;
         self.temperature = None;
-        self.state.optimizer = self.optimizer.build();
-        let device = self.device().clone();
-        let softening = self.softening;
-        let Learner { classifier, data, state, listeners, .. } = self;
-        let task = PictureTask { device: &device, classifier, data, softening };
-        fit(&task, state, &plan, listeners)?;
+        if self.state.begin_fit(&plan, &mut self.listeners)? {
+            let device = self.device().clone();
+            let softening = self.softening;
+            let Learner { classifier, data, state, listeners, .. } = self;
+            let task = PictureTask { device: &device, classifier, data, softening };
+            fit(&task, state, &plan, listeners)?;
+        }
         Ok(&self.state.history)
     }
 
@@ -96,6 +98,9 @@ impl Learner {
     /// As [`lr_find`](Self::lr_find), and for a ramp out of range.
     pub fn lr_find_with(&mut self, rates: impl Into<Rates>, ramp: &Ramp) -> Result<FinderCurve> {
         let plan = self.plan(rates.into(), Schedule::constant(1))?;
+        if let Some(curve) = rate_finder::found_before(&mut self.state, &plan, ramp)? {
+            return Ok(curve);
+        }
         let (device, optimizer) = (self.device().clone(), self.optimizer);
         let softening = self.softening;
         let Learner { classifier, data, state, .. } = self;
@@ -178,6 +183,18 @@ impl Learner {
         Ok(())
     }
 
+    /// The same pictures at another size, everything else of the data as it was: first small ones, which
+    /// train fast, then larger ones.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a size out of range.
+    pub fn set_size(&mut self, pixels: usize) -> Result<()> {
+        let transforms = self.data.transforms().clone().resized(pixels);
+        transforms.training()?;
+        self.data = self.data.clone().with_transforms(transforms);
+        Ok(())
+    }
+
     /// Layers with shapes, parameters, groups and what trains.
     ///
     /// # Errors
@@ -244,6 +261,8 @@ impl Learner {
             clip_norm: self.clip_norm,
             options: StepOptions { freeze_norms: self.freeze_norms, softening: self.softening },
             schedule,
+            optimizer: self.optimizer,
+            data: data_mark(&self.data),
         })
     }
 
@@ -252,6 +271,6 @@ impl Learner {
     /// # Errors
     /// If a setting of the loader is out of range.
     pub fn batches_per_epoch(&self) -> Result<usize> {
-        Ok(self.task().train_batches(0)?.len())
+        Ok(self.task().train_batches(0, 0)?.len())
     }
 }

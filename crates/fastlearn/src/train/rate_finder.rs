@@ -1,7 +1,10 @@
 //! The rate finder: a mock fit with a rising rate that leaves no trace.
 
-use super::fit::FitPlan;
+use super::event::Listeners;
+use super::memory_full::retrying;
 use super::optimizer_kind::OptimizerKind;
+use super::plan::FitPlan;
+use super::progress::Call;
 use super::state::TrainState;
 use super::step::train_step;
 use super::task::Task;
@@ -27,10 +30,27 @@ pub(crate) fn find(
     let steps = state.steps;
     let optimizer = std::mem::replace(&mut state.optimizer, optimizer.build());
     let found = run(task, state, plan, ramp);
+    state.fit.parts = 1;
     state.optimizer = optimizer;
     state.steps = steps;
     state.store.restore(&kept)?;
+    if let Ok(curve) = &found {
+        state.journal.done.push(Call::Find { plan: in_words(plan, ramp), curve: curve.clone() });
+    }
     found
+}
+
+/// What was found with the same plan before the learner was resumed.
+pub(crate) fn found_before(
+    state: &mut TrainState,
+    plan: &FitPlan,
+    ramp: &Ramp,
+) -> Result<Option<FinderCurve>> {
+    state.journal.find_again(&in_words(plan, ramp))
+}
+
+fn in_words(plan: &FitPlan, ramp: &Ramp) -> String {
+    format!("rate finder {ramp:?}, {}", plan.in_words())
 }
 
 fn run(
@@ -48,23 +68,27 @@ fn run(
     }
     let mut curve = FinderCurve::new(GROUP_NAMES[axis]);
     let mut epoch = state.epochs_begun;
-    let mut inputs = task.train_batches(epoch)?;
+    let mut inputs = task.train_batches(epoch, 0)?;
     if inputs.len() == 0 {
         return Err(Error::setting("the training set", "empty", "there must be pictures"));
     }
     for step in 0..ramp.steps {
+        state.interruption.check()?;
         let input = match inputs.next() {
             Some(input) => input?,
             None => {
                 epoch += 1;
-                inputs = task.train_batches(epoch)?;
+                inputs = task.train_batches(epoch, 0)?;
                 let Some(input) = inputs.next() else { break };
                 input?
             }
         };
         let rate = ramp.rate(step);
         let settings = Settings { factor: rate / last, momentum: None };
-        let loss = train_step(task, state, input, &plan.step_settings(settings), &plan.options)?;
+        let settings = plan.step_settings(settings);
+        let loss = retrying(state, input.len(), &mut Listeners::new(), |state| {
+            train_step(task, state, &input, &settings, &plan.options)
+        })?;
         if curve.push(rate, loss).is_break() {
             break;
         }

@@ -60,7 +60,7 @@ impl RecordedStep {
         state.store.forget_prepared();
         let edits = state.store.edits();
         let ((count, outcome, ranges), graph) = capture(&device, || {
-            let mode = pass_mode(state, options);
+            let mode = pass_mode(state, options, 0);
             let pass = Pass::new(&state.store, mode).at_step(&dropout_step);
             let (tape, loss) = forward(task, pass, pictures.clone(), &target)?;
             tape.backward(&loss, &mut state.store)?;

@@ -11,8 +11,8 @@ use super::recorded::RecordedStep;
 use super::state::TrainState;
 use super::step::{StepOptions, train_step};
 use super::task::Task;
+use crate::Result;
 use crate::input::Input;
-use crate::{Error, Result};
 
 /// By how many steps losses of recorded steps are late: by then they are there.
 const DELAY: usize = 2;
@@ -39,6 +39,8 @@ pub(super) struct Stepper {
     full: Option<Shape>,
     recorded: Option<(RecordedStep, LateValues)>,
     waiting: VecDeque<Begun>,
+    /// Losses that are there and that nobody was told of: the step after them failed.
+    arrived: Vec<(Begun, f32)>,
     /// There was no room for a recording's own memory.
     given_up: bool,
 }
@@ -50,34 +52,43 @@ impl Stepper {
         &mut self,
         task: &impl Task,
         state: &mut TrainState,
-        input: Input,
+        input: &Input,
         settings: &StepSettings,
         options: &StepOptions,
         begun: Begun,
     ) -> Result<Vec<(Begun, f32)>> {
-        if self.is_recorded(task, state, &input, settings, options)?
+        if self.is_recorded(task, state, input, settings, options)?
             && let Some((step, losses)) = &mut self.recorded
         {
             self.waiting.push_back(begun);
-            let late = losses.push(step.run(state, &input, settings)?)?;
+            let late = losses.push(step.run(state, input, settings)?)?;
             return Ok(self.finish(late));
         }
-        let mut finished = self.drain()?;
+        self.arrive()?;
         self.recorded.take_if(|(step, _)| !step.is_current(state));
         // After a step that was not taken the loop ends; there is nothing to be learned from another.
-        if finished.iter().all(|(_, loss)| loss.is_finite()) {
-            finished.push((begun, train_step(task, state, input, settings, options)?));
+        if self.arrived.iter().all(|(_, loss)| loss.is_finite()) {
+            let loss = train_step(task, state, input, settings, options)?;
+            self.arrived.push((begun, loss));
         }
-        Ok(finished)
+        Ok(std::mem::take(&mut self.arrived))
     }
 
     /// The batches whose losses are still on their way, in order.
     pub fn drain(&mut self) -> Result<Vec<(Begun, f32)>> {
+        self.arrive()?;
+        Ok(std::mem::take(&mut self.arrived))
+    }
+
+    /// Waits for the losses that are still on their way.
+    fn arrive(&mut self) -> Result<()> {
         let late = match &mut self.recorded {
             Some((_, losses)) => losses.drain()?,
             None => Vec::new(),
         };
-        Ok(self.finish(late))
+        let finished = self.finish(late);
+        self.arrived.extend(finished);
+        Ok(())
     }
 
     fn finish(&mut self, late: impl IntoIterator<Item = Vec<f32>>) -> Vec<(Begun, f32)> {
@@ -96,7 +107,7 @@ impl Stepper {
         options: &StepOptions,
     ) -> Result<bool> {
         let device = state.store.device().clone();
-        if self.given_up || !device.can_capture() {
+        if self.given_up || state.fit.parts > 1 || !device.can_capture() {
             return Ok(false);
         }
         let shape = input.tensor.shape();
@@ -113,7 +124,7 @@ impl Stepper {
                 self.recorded = Some((step, LateValues::new(&device, 1, DELAY)?));
                 Ok(true)
             }
-            Err(error) if is_out_of_memory(&error) => {
+            Err(error) if error.is_out_of_memory() => {
                 self.given_up = true;
                 state.store.clear_gradients();
                 Ok(false)
@@ -121,9 +132,4 @@ impl Stepper {
             Err(error) => Err(error),
         }
     }
-}
-
-fn is_out_of_memory(error: &Error) -> bool {
-    let Error::Network(autograd::Error::Tensor(error)) = error else { return false };
-    matches!(error, tensor_core::Error::OutOfMemory { .. })
 }

@@ -12,8 +12,8 @@ use crate::{Result, data};
 
 /// Something that can be fitted: where its batches come from and how they become logits.
 pub(crate) trait Task {
-    /// Training batches of this epoch (counted since the learner was made).
-    fn train_batches(&self, epoch: usize) -> Result<Batches<'_>>;
+    /// Training batches of this epoch (counted since the learner was made), from batch `first` on.
+    fn train_batches(&self, epoch: usize, first: usize) -> Result<Batches<'_>>;
 
     /// Validation batches, in the order of the validation split.
     fn valid_batches(&self) -> Result<Batches<'_>>;
@@ -37,9 +37,9 @@ pub(crate) struct PictureTask<'a> {
 }
 
 impl Task for PictureTask<'_> {
-    fn train_batches(&self, epoch: usize) -> Result<Batches<'_>> {
-        let inputs = to_device(self.device, self.data.train_batches(epoch)?);
-        let key = BatchKey { seed: self.data.loading().draw_seed(), epoch, batch: 0 };
+    fn train_batches(&self, epoch: usize, first: usize) -> Result<Batches<'_>> {
+        let inputs = to_device(self.device, self.data.train_batches_from(epoch, first)?);
+        let key = BatchKey { seed: self.data.loading().draw_seed(), epoch, batch: first };
         Ok(self.softening.apply(inputs, key, self.classes()))
     }
 
@@ -73,10 +73,15 @@ pub(crate) struct HeadTask<'a> {
 }
 
 impl HeadTask<'_> {
-    fn batches<'a>(&'a self, set: &'a ActivationSet, order: data::Order) -> Batches<'a> {
+    fn batches<'a>(
+        &'a self,
+        set: &'a ActivationSet,
+        order: data::Order,
+        first: usize,
+    ) -> Batches<'a> {
         let shard = data::Shard::default();
         let batches = data::epoch_batches(set.rows(), self.batch_size, order, shard);
-        Box::new(batches.into_iter().map(move |places| {
+        Box::new(batches.into_iter().skip(first).map(move |places| {
             let rows: Vec<usize> = places.into_iter().map(|place| place.index).collect();
             set.gather(self.device, &rows)
         }))
@@ -84,14 +89,14 @@ impl HeadTask<'_> {
 }
 
 impl Task for HeadTask<'_> {
-    fn train_batches(&self, epoch: usize) -> Result<Batches<'_>> {
-        let inputs = self.batches(self.train, data::Order::Shuffled { seed: self.seed, epoch });
-        let key = BatchKey { seed: self.seed, epoch, batch: 0 };
-        Ok(self.softening.apply(inputs, key, self.classes()))
+    fn train_batches(&self, epoch: usize, first: usize) -> Result<Batches<'_>> {
+        let order = data::Order::Shuffled { seed: self.seed, epoch };
+        let key = BatchKey { seed: self.seed, epoch, batch: first };
+        Ok(self.softening.apply(self.batches(self.train, order, first), key, self.classes()))
     }
 
     fn valid_batches(&self) -> Result<Batches<'_>> {
-        Ok(self.batches(self.valid, data::Order::Sequential))
+        Ok(self.batches(self.valid, data::Order::Sequential, 0))
     }
 
     fn label_kind(&self) -> LabelKind {

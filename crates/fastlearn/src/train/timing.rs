@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use super::event::Listeners;
 use super::learner::Learner;
+use super::memory_full::retrying;
 use super::step::train_step;
 use super::task::Task;
 use crate::Result;
@@ -37,6 +39,7 @@ impl Learner {
         let measured = self.measure();
         self.state.optimizer = optimizer;
         self.state.steps = steps;
+        self.state.fit.parts = 1;
         self.state.store.set_trainable(&trainable)?;
         self.state.store.restore(&kept)?;
         measured
@@ -72,13 +75,15 @@ impl Learner {
         let task = super::task::PictureTask { device: &device, classifier, data, softening };
         let step = plan.step_settings(Settings { factor: 1.0, momentum: None });
         let mut seconds = 0.0;
-        let mut inputs = task.train_batches(state.epochs_begun)?;
+        let mut inputs = task.train_batches(state.epochs_begun, 0)?;
         for _ in 0..MEASURED {
             let begun = Instant::now();
             let Some(input) = inputs.next() else { break };
             let input = input?;
             let pictures = input.len().max(1);
-            train_step(&task, state, input, &step, &plan.options)?;
+            retrying(state, pictures, &mut Listeners::new(), |state| {
+                train_step(&task, state, &input, &step, &plan.options)
+            })?;
             seconds = begun.elapsed().as_secs_f64() / pictures as f64;
         }
         Ok(seconds)

@@ -13,6 +13,7 @@ fn note(notes: &Notes, event: &Event) {
         Event::BatchEnds { batch, .. } => format!("end {batch}"),
         Event::EpochEnds { row } => format!("epoch {}", row.epoch),
         Event::CycleEnds { cycle } => format!("cycle {cycle}"),
+        Event::Settled => "settled".to_owned(),
         Event::FitEnds => "over".to_owned(),
         other => format!("{other:?}"),
     });
@@ -37,9 +38,15 @@ const EPOCH: [&str; 6] = ["begin 0:8", "end 0", "begin 1:8", "end 1", "begin 2:8
 
 #[test]
 fn events_come_in_order() {
-    let expected =
-        [&["fit 2x3"][..], &EPOCH, &["epoch 0"], &EPOCH, &["epoch 1", "cycle 0"], &["over"]]
-            .concat();
+    let expected = [
+        &["fit 2x3"][..],
+        &EPOCH,
+        &["epoch 0", "settled"],
+        &EPOCH,
+        &["epoch 1", "cycle 0"],
+        &["over", "settled"],
+    ]
+    .concat();
     assert_eq!(heard(|_, _| Control::Continue), expected);
 }
 
@@ -51,14 +58,14 @@ fn stop_ends_the_fit_after_the_batch() {
     };
     assert_eq!(
         heard(stop),
-        [&["fit 2x3"][..], &EPOCH[..4], &["epoch 0", "over"]].concat(),
+        [&["fit 2x3"][..], &EPOCH[..4], &["epoch 0", "over", "settled"]].concat(),
         "the epoch is validated all the same"
     );
     let stop = |event: &Event, _: &TrainState| match event {
         Event::EpochEnds { .. } => Control::Stop,
         _ => Control::Continue,
     };
-    assert_eq!(heard(stop), [&["fit 2x3"][..], &EPOCH, &["epoch 0", "over"]].concat());
+    assert_eq!(heard(stop), [&["fit 2x3"][..], &EPOCH, &["epoch 0", "over", "settled"]].concat());
 }
 
 #[test]
@@ -68,9 +75,15 @@ fn a_batch_can_be_skipped() {
         _ => Control::Continue,
     };
     let first = ["begin 0:8", "end 0", "begin 1:8", "begin 2:8", "end 2"];
-    let expected =
-        [&["fit 2x3"][..], &first, &["epoch 0"], &EPOCH, &["epoch 1", "cycle 0"], &["over"]]
-            .concat();
+    let expected = [
+        &["fit 2x3"][..],
+        &first,
+        &["epoch 0", "settled"],
+        &EPOCH,
+        &["epoch 1", "cycle 0"],
+        &["over", "settled"],
+    ]
+    .concat();
     assert_eq!(heard(skip), expected);
 }
 
@@ -129,5 +142,8 @@ fn a_last_batch_of_one_is_merged_with_the_one_before() {
     let mut learner = world.builder().listener(listener).build().expect("a learner");
     assert_eq!(learner.batches_per_epoch().expect("batches"), 1);
     learner.fit(0.01, 1).expect("trained");
-    assert_eq!(notes.read(), ["fit 1x1", "begin 0:9", "end 0", "epoch 0", "cycle 0", "over"]);
+    assert_eq!(
+        notes.read(),
+        ["fit 1x1", "begin 0:9", "end 0", "epoch 0", "cycle 0", "over", "settled"]
+    );
 }

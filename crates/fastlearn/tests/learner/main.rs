@@ -12,6 +12,7 @@ mod listeners;
 mod memory;
 mod optimizer;
 mod precompute;
+mod resume;
 mod soften;
 mod tta;
 mod world;
