@@ -34,6 +34,22 @@ pub enum Error {
         /// What is wrong with it and how to put it right.
         reason: String,
     },
+    /// A table of labels or a list of ids is not what it should be.
+    #[error("{}{}: {reason}", path.display(), line_part(*line))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The line at fault, from 1, if it is one line's.
+        line: Option<usize>,
+        /// What is wrong with it and how to put it right.
+        reason: String,
+    },
+    /// Pictures cannot be divided in this way into those to learn from and those to judge by.
+    #[error("{0}")]
+    Split(String),
+    /// A pattern for file names is no regular expression.
+    #[error("the pattern of names is no regular expression: {0}")]
+    Pattern(String),
     /// A setting has a value with which nothing can work.
     #[error("{name} is {value}, but {rule}")]
     Setting {
@@ -89,6 +105,11 @@ pub enum Error {
     /// A plot or a grid could not be drawn or written.
     #[error(transparent)]
     Interpret(#[from] crate::interpret::InterpretError),
+}
+
+/// As compilers and editors write it: `file:line`.
+fn line_part(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(":{line}"))
 }
 
 impl From<tensor_core::Error> for Error {

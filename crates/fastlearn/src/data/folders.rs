@@ -43,29 +43,60 @@ pub struct Folders {
 /// Names the folder: no such folder, no class folder, a class folder without a picture, a class in
 /// validation or test only.
 pub fn read_folders(root: &Path, hold_out: HoldOut) -> Result<Folders> {
+    let found = find_folders(root)?;
+    let (train, valid) = match found.valid {
+        Some(valid) => (found.train, valid),
+        None => hold_out_of(&found, hold_out)?,
+    };
+    Ok(Folders { classes: names(&found.vocabulary), train, valid, test: found.test })
+}
+
+/// What class folders hold, before anything is held out.
+pub(super) struct Found {
+    vocabulary: Vec<OsString>,
+    /// Where the class folders are.
+    folder: PathBuf,
+    /// The pictures to learn from, or all.
+    pub train: Split,
+    pub valid: Option<Split>,
+    pub test: Option<Split>,
+}
+
+impl Found {
+    pub fn classes(&self) -> Vec<String> {
+        names(&self.vocabulary)
+    }
+
+    /// Every picture with a label but those of the test folder.
+    pub fn pool(&self) -> Split {
+        match &self.valid {
+            Some(valid) => self.train.followed_by(valid),
+            None => self.train.clone(),
+        }
+    }
+}
+
+/// Finds class folders: see [`read_folders`].
+pub(super) fn find_folders(root: &Path) -> Result<Found> {
     if !root.is_dir() {
         return Err(Error::folder(root, "there is no such folder"));
     }
     let valid = VALID.iter().map(|name| root.join(name)).find(|path| path.is_dir());
     let train = root.join(TRAIN);
     let is_split = train.is_dir() && (valid.is_some() || !list(&train)?.folders.is_empty());
-    if !is_split {
-        return hold_out_of(root, root, hold_out);
+    let folder = if is_split { train } else { root.to_owned() };
+    let (vocabulary, files) = read_classes(&folder)?;
+    let train = labelled(root, &vocabulary, files, &folder)?;
+    let mut found = Found { vocabulary, folder, train, valid: None, test: None };
+    if let Some(valid) = valid.filter(|_| is_split) {
+        let files = read_classes(&valid)?.1;
+        found.valid = Some(labelled(root, &found.vocabulary, files, &valid)?);
     }
-    let mut folders = match &valid {
-        None => hold_out_of(root, &train, hold_out)?,
-        Some(valid) => {
-            let (vocabulary, files) = read_classes(&train)?;
-            let train = labelled(root, &vocabulary, files, valid)?;
-            let valid = labelled(root, &vocabulary, read_classes(valid)?.1, valid)?;
-            Folders { classes: names(&vocabulary), train, valid, test: None }
-        }
-    };
     let test = root.join(TEST);
-    if test.is_dir() {
-        folders.test = Some(read_test(root, &train, &test)?);
+    if is_split && test.is_dir() {
+        found.test = Some(read_test(root, &found.vocabulary, &test)?);
     }
-    Ok(folders)
+    Ok(found)
 }
 
 /// Every picture under a folder, at any depth, sorted; or the one file itself.
@@ -94,11 +125,10 @@ pub fn pictures_in(path: &Path) -> Result<Vec<PathBuf>> {
 /// Class folder to its pictures, sorted by name.
 type ClassFiles = BTreeMap<OsString, Vec<PathBuf>>;
 
-fn read_test(root: &Path, train: &Path, test: &Path) -> Result<Split> {
+fn read_test(root: &Path, vocabulary: &[OsString], test: &Path) -> Result<Split> {
     let listing = list(test)?;
     if !listing.folders.is_empty() {
-        let vocabulary: Vec<OsString> = list(train)?.folders;
-        return labelled(root, &vocabulary, read_classes(test)?.1, test);
+        return labelled(root, vocabulary, read_classes(test)?.1, test);
     }
     match listing.pictures.is_empty() {
         true => Err(Error::folder(test, no_pictures())),
@@ -144,7 +174,9 @@ fn labelled(
     Ok(Split::new(root, paths, Labels::One(labels)))
 }
 
-fn hold_out_of(root: &Path, folder: &Path, hold_out: HoldOut) -> Result<Folders> {
+/// Divides the pictures of a folder into those to learn from and those held out.
+pub(super) fn hold_out_of(found: &Found, hold_out: HoldOut) -> Result<(Split, Split)> {
+    let Found { vocabulary, folder, train: all, .. } = found;
     if !(hold_out.fraction > 0.0 && hold_out.fraction < 1.0) {
         return Err(Error::setting(
             "hold-out fraction",
@@ -152,8 +184,6 @@ fn hold_out_of(root: &Path, folder: &Path, hold_out: HoldOut) -> Result<Folders>
             "it must lie between 0 and 1",
         ));
     }
-    let (vocabulary, files) = read_classes(folder)?;
-    let all = labelled(root, &vocabulary, files, folder)?;
     let held = cross_validation_indexes(all.len(), hold_out.fold, hold_out.fraction, hold_out.seed);
     if held.is_empty() {
         let reason = format!(
@@ -175,7 +205,7 @@ fn hold_out_of(root: &Path, folder: &Path, hold_out: HoldOut) -> Result<Folders>
             return Err(Error::folder(&folder.join(class), reason));
         }
     }
-    Ok(Folders { classes: names(&vocabulary), train, valid: all.select(&valid), test: None })
+    Ok((train, all.select(&valid)))
 }
 
 fn names(vocabulary: &[OsString]) -> Vec<String> {
@@ -212,7 +242,7 @@ fn list(folder: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
-fn is_picture_name(path: &Path) -> bool {
+pub(super) fn is_picture_name(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     PICTURE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -1,32 +1,48 @@
 //! Labelled pictures: from folders to batches that are ready to be sampled.
 //!
-//! Which pictures there are (`folders`, `splits`), in which order and how fast they come (`sampler`,
+//! Which pictures there are (`folders`, `csv` over `table`, `names`), which of them are held out
+//! (`validation` over `pool`, `splits`) and how often they come (`draws`), in which order and how fast they come (`sampler`,
 //! `loader`, `cache`). How a file becomes pixels is the business of `picture` below, what is done to
 //! them that of [`transforms`](crate::transforms).
 
 mod cache;
+mod csv;
+mod draws;
 mod folders;
 mod labels;
 mod loader;
 mod mersenne_twister;
+mod names;
+mod pool;
 mod sampler;
 mod splits;
+mod table;
+mod test_set;
+mod validation;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::csv::Csv;
 pub use cache::PictureCache;
+pub use draws::Draws;
 pub use folders::{Folders, PICTURE_EXTENSIONS, pictures_in, read_folders};
 pub use labels::{LabelKind, Labels};
 pub use loader::{Batch, Loader};
-pub use sampler::{Order, Place, Shard, epoch_batches};
+pub use sampler::{Order, Place, Shard, drawn_batches, epoch_batches};
 pub use splits::{HoldOut, Split, cross_validation_indexes};
+pub use table::Column;
+pub use validation::Validation;
 
-pub use crate::picture::{MAX_PIXELS, Picture, decode_picture, open_picture};
+pub use crate::picture::{
+    MAX_PIXELS, Picture, PictureSize, decode_picture, open_picture, picture_size,
+};
 
 use crate::transforms::{DrawKey, Plan, Purpose, Transforms, View};
 use crate::{Error, Result};
+use folders::{find_folders, hold_out_of};
 use loader::Request;
+use pool::Pool;
 
 /// Bytes of decoded pictures that are kept in memory unless told otherwise.
 const DEFAULT_CACHE_BYTES: usize = 1 << 30;
@@ -166,7 +182,8 @@ impl Loading {
         if self.shard.rank >= self.shard.world_size {
             return Err(Error::setting("rank", self.shard.rank, "it must be below the world size"));
         }
-        let mut batches = epoch_batches(split.len(), self.batch_size, order, self.shard);
+        let (len, draws) = (split.len(), split.draws());
+        let mut batches = drawn_batches(draws, len, self.batch_size, order, self.shard);
         batches.drain(..first.min(batches.len()));
         let (split, cache) = (split.clone(), self.cache.clone());
         Ok(Loader::start(Request { split, plan, key, batches, cache, keep }, self.workers))
@@ -189,11 +206,13 @@ pub struct ImageData {
     root: PathBuf,
     classes: Arc<[String]>,
     kind: LabelKind,
+    pool: Pool,
     train: Split,
     valid: Split,
     test: Option<Split>,
     transforms: Transforms,
     loading: Loading,
+    notices: Vec<String>,
 }
 
 impl ImageData {
@@ -206,22 +225,69 @@ impl ImageData {
         ImageData::holding_out(root, transforms, HoldOut::default())
     }
 
-    /// As [`from_folders`](ImageData::from_folders), with a choice of what is held out where the
-    /// folders do not say.
+    /// As [`from_folders`](ImageData::from_folders), with a choice of what is held out: a
+    /// [part](Validation::Part) where the folders do not say, or anything else of all pictures that lie
+    /// in folders to learn from and to judge by.
     ///
     /// # Errors
     /// As [`from_folders`](ImageData::from_folders).
     pub fn holding_out(
         root: impl AsRef<Path>,
         transforms: Transforms,
-        hold_out: HoldOut,
+        validation: impl Into<Validation>,
     ) -> Result<ImageData> {
         transforms.training()?;
-        let root = root.as_ref().to_owned();
-        let Folders { classes, train, valid, test } = read_folders(&root, hold_out)?;
-        let classes = classes.into();
-        let (kind, loading) = (LabelKind::One, Loading::default());
-        Ok(ImageData { root, classes, kind, train, valid, test, transforms, loading })
+        let (root, validation) = (root.as_ref().to_owned(), validation.into());
+        let found = find_folders(&root)?;
+        let (pool, classes) = (Pool::of_names(found.pool()), found.classes());
+        let mut data = ImageData::of_pool(root.clone(), classes, LabelKind::One, pool, transforms);
+        data.test = found.test.clone();
+        match (&found.valid, validation) {
+            (Some(valid), Validation::Part(_)) => {
+                Ok(ImageData { train: found.train, valid: valid.clone(), ..data })
+            }
+            (None, Validation::Part(hold_out)) => {
+                let (train, valid) = hold_out_of(&found, hold_out)?;
+                Ok(ImageData { train, valid, ..data })
+            }
+            (_, other) => data.validate_on(other).map_err(|error| match error {
+                Error::Split(reason) => Error::folder(&root, reason),
+                other => other,
+            }),
+        }
+    }
+
+    /// Every picture to learn from, until some are held out.
+    fn of_pool(
+        root: PathBuf,
+        classes: Vec<String>,
+        kind: LabelKind,
+        pool: Pool,
+        transforms: Transforms,
+    ) -> ImageData {
+        ImageData {
+            root,
+            classes: classes.into(),
+            kind,
+            train: pool.split.clone(),
+            valid: pool.split.select(&[]),
+            pool,
+            test: None,
+            transforms,
+            loading: Loading::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    fn noticing(mut self, notices: Vec<String>) -> ImageData {
+        self.notices.extend(notices);
+        self
+    }
+
+    /// What a person should know about how the data was read, and what was found out that nobody said:
+    /// suffixes that were added, a table without a header, several labels a picture.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// Pictures in a batch; 64 unless told otherwise.
@@ -294,7 +360,8 @@ impl ImageData {
         &self.valid
     }
 
-    /// The pictures to predict, if there is a folder `test`.
+    /// The pictures to predict, if there are any: a folder `test`, or what
+    /// [`with_test`](ImageData::with_test) was given.
     pub fn test(&self) -> Option<&Split> {
         self.test.as_ref()
     }

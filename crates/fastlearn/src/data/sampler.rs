@@ -2,6 +2,7 @@
 
 use tensor_core::random::Philox;
 
+use super::draws::Draws;
 use crate::transforms::Purpose;
 
 /// One picture's place in an epoch.
@@ -67,6 +68,25 @@ pub fn epoch_batches(len: usize, batch_size: usize, order: Order, shard: Shard) 
     let mut batches: Vec<Vec<Place>> = places.chunks(batch_size).map(<[Place]>::to_vec).collect();
     if matches!(order, Order::Shuffled { .. }) && batches.len() > 1 {
         batches = merge_single_last(batches);
+    }
+    batches
+}
+
+/// As [`epoch_batches`], where in training some pictures come several times or not at all.
+pub fn drawn_batches(
+    draws: &Draws,
+    len: usize,
+    batch_size: usize,
+    order: Order,
+    shard: Shard,
+) -> Vec<Vec<Place>> {
+    let Order::Shuffled { seed, epoch } = order else {
+        return epoch_batches(len, batch_size, order, shard);
+    };
+    let drawn = draws.pictures(len, seed, epoch);
+    let mut batches = epoch_batches(drawn.len(), batch_size, order, shard);
+    for place in batches.iter_mut().flatten() {
+        place.index = drawn[place.index];
     }
     batches
 }

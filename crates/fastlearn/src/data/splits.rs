@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
+use super::draws::Draws;
 use super::labels::Labels;
 use super::mersenne_twister::MersenneTwister;
 use crate::Result;
-use crate::picture::{Picture, open_picture};
+use crate::picture::{Picture, PictureSize, open_picture, picture_size};
 
 /// Which part of the pictures is held out for validation when the folders do not say.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -53,6 +56,7 @@ pub struct Split {
     root: Arc<Path>,
     files: Arc<[PathBuf]>,
     labels: Arc<Labels>,
+    draws: Draws,
 }
 
 impl Split {
@@ -64,7 +68,25 @@ impl Split {
     /// Labels are unknown or as many as `files`; names are relative to `root`.
     pub(crate) fn new(root: &Path, files: Vec<PathBuf>, labels: Labels) -> Split {
         debug_assert!(labels == Labels::Unknown || labels.len() == files.len());
-        Split { root: root.into(), files: files.into(), labels: Arc::new(labels) }
+        Split {
+            root: root.into(),
+            files: files.into(),
+            labels: Arc::new(labels),
+            draws: Draws::Once,
+        }
+    }
+
+    /// The same with another say in how often each picture comes in training.
+    pub(super) fn with_draws(&self, draws: Draws) -> Split {
+        Split { draws, ..self.clone() }
+    }
+
+    /// These pictures, then others of the same folder.
+    pub(super) fn followed_by(&self, others: &Split) -> Split {
+        let files = self.files.iter().chain(others.files.iter()).cloned().collect();
+        let mut labels = self.labels().clone();
+        labels.extend(others.labels());
+        Split::new(&self.root, files, labels)
     }
 
     /// Number of pictures.
@@ -85,6 +107,16 @@ impl Split {
     /// What each file should be recognised as, if it is known.
     pub fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// How often each picture comes in an epoch of training.
+    pub fn draws(&self) -> &Draws {
+        &self.draws
+    }
+
+    /// Pictures in an epoch of training: more than [`len`](Split::len) where some come several times.
+    pub fn epoch_len(&self) -> usize {
+        self.draws.count(self.len())
     }
 
     /// Name of a picture for people and result files: its path within the data folder. Bytes that
@@ -113,13 +145,24 @@ impl Split {
         open_picture(&self.files[index])
     }
 
+    /// Width and height of every picture as it is upright, read in parallel from the files' beginnings
+    /// without decoding any.
+    ///
+    /// # Errors
+    /// Each by itself: a file that cannot be read or is no picture. One that is damaged further on is not
+    /// noticed here.
+    pub fn sizes(&self) -> Vec<Result<PictureSize>> {
+        self.files.par_iter().map(|file| picture_size(file)).collect()
+    }
+
     /// These pictures only, in this order.
     ///
     /// # Panics
     /// If an index is not below [`len`](Split::len).
     pub fn select(&self, indexes: &[usize]) -> Split {
         let files = indexes.iter().map(|&i| self.files[i].clone()).collect();
-        Split::new(&self.root, files, self.labels.select(indexes))
+        let selected = Split::new(&self.root, files, self.labels.select(indexes));
+        selected.with_draws(self.draws.select(indexes))
     }
 
     /// At most `limit` pictures, as evenly by class as there are pictures, spread over each class; where

@@ -1,13 +1,16 @@
-//! One picture in memory: what it is, how a file becomes one (`decode`), how it is shrunk (`resize`).
+//! One picture in memory: what it is, how a file becomes one (`decode`), how large it is
+//! (`size`), how it is shrunk (`resize`).
 //!
 //! Which pictures there are is the business of `data`, what is done to them that of `transforms`;
 //! both stand on this module. Its public names are reached through `data`.
 
 mod decode;
 mod resize;
+mod size;
 
 pub use decode::{MAX_PIXELS, decode_picture, open_picture};
 pub(crate) use resize::shrink;
+pub use size::{PictureSize, picture_size};
 
 /// A decoded picture: RGB, one byte a channel, row after row without gaps.
 #[derive(Debug, Clone, PartialEq, Eq)]

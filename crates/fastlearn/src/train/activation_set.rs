@@ -4,7 +4,7 @@
 use tensor_core::{Device, Tensor};
 
 use crate::Result;
-use crate::data::Labels;
+use crate::data::{Draws, Labels};
 use crate::input::Input;
 
 /// `[rows, columns]` activations with their labels, on the host.
@@ -12,6 +12,8 @@ pub(crate) struct ActivationSet {
     pub values: Vec<f32>,
     pub columns: usize,
     pub labels: Labels,
+    /// How often each comes in an epoch of training.
+    pub draws: Draws,
 }
 
 impl ActivationSet {

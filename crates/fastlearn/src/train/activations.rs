@@ -51,7 +51,12 @@ fn compute(learner: &Learner, split: &Split, loader: Loader) -> Result<Activatio
         let activations = learner.classifier.activations(&mut pass, pictures)?;
         values.extend(activations.value().to_f32()?);
     }
-    Ok(ActivationSet { values, columns, labels: split.labels().clone() })
+    Ok(ActivationSet {
+        values,
+        columns,
+        labels: split.labels().clone(),
+        draws: split.draws().clone(),
+    })
 }
 
 const TRAIN: &str = "train";
@@ -78,6 +83,7 @@ fn read(learner: &Learner, file: &PathBuf) -> Option<Activations> {
             values: tensor.values.clone(),
             columns,
             labels: split.labels().clone(),
+            draws: split.draws().clone(),
         })
     };
     let train = set(TRAIN, learner.data.train())?;

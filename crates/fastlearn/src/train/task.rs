@@ -80,7 +80,7 @@ impl HeadTask<'_> {
         first: usize,
     ) -> Batches<'a> {
         let shard = data::Shard::default();
-        let batches = data::epoch_batches(set.rows(), self.batch_size, order, shard);
+        let batches = data::drawn_batches(&set.draws, set.rows(), self.batch_size, order, shard);
         Box::new(batches.into_iter().skip(first).map(move |places| {
             let rows: Vec<usize> = places.into_iter().map(|place| place.index).collect();
             set.gather(self.device, &rows)

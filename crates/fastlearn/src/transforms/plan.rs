@@ -24,6 +24,8 @@ pub enum Purpose {
     Mixup = 5,
     /// The size of a training batch's pictures.
     Size = 6,
+    /// Which pictures an epoch draws, where they are weighted.
+    Draw = 7,
 }
 
 /// With the position of a picture in the epoch's order this fixes every random number drawn for it.
