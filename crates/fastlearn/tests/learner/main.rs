@@ -10,6 +10,7 @@ mod finder;
 mod groups;
 mod listeners;
 mod memory;
+mod memory_full;
 mod optimizer;
 mod precompute;
 mod resume;
