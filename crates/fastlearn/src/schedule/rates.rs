@@ -1,5 +1,7 @@
 //! Base learning rates: one for all layer groups, one for each, or falling from the last group to the first.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::ScheduleError;
@@ -12,6 +14,7 @@ use super::error::ScheduleError;
 /// assert_eq!(Rates::from(0.01).expand(3)?, [0.01, 0.01, 0.01]);
 /// assert_eq!(Rates::from([1e-4, 1e-3, 1e-2]).expand(3)?, [1e-4, 1e-3, 1e-2]);
 /// assert_eq!(Rates::spread(1.0, 10.0).expand(3)?, [0.01, 0.1, 1.0]);
+/// assert_eq!(Rates::from(1e-4..1e-2).expand(3)?, [1e-4, 1e-3, 1e-2]); // spread geometrically
 /// assert!(Rates::from([1e-3, 1e-2]).expand(3).is_err());
 /// # Ok::<(), fastlearn::schedule::ScheduleError>(())
 /// ```
@@ -29,9 +32,22 @@ pub enum Rates {
         /// Ratio between neighbouring groups.
         ratio: f32,
     },
+    /// The same ratio between all neighbouring groups, from the first group's rate to the last one's.
+    Between {
+        /// Rate of the first group.
+        from: f32,
+        /// Rate of the last group, the head.
+        to: f32,
+    },
 }
 
 impl Rates {
+    /// `from` for the first group, `to` for the last, the same ratio between all neighbours; as
+    /// `Rates::from(1e-4..1e-2)` (both ends are rates).
+    pub fn between(from: f32, to: f32) -> Self {
+        Self::Between { from, to }
+    }
+
     /// `last` for the last group, and each earlier group's rate `ratio` times smaller than its successor's.
     pub fn spread(last: f32, ratio: f32) -> Self {
         Self::Spread { last, ratio }
@@ -54,6 +70,14 @@ impl Rates {
                 let rate = |above: usize| f64::from(*last) / f64::from(*ratio).powi(above as i32);
                 (0..groups).rev().map(|above| rate(above) as f32).collect()
             }
+            Self::Between { to, .. } if groups == 1 => vec![*to],
+            Self::Between { from, to } => {
+                let (first, last) = (f64::from(*from), f64::from(*to));
+                let rate = |group: usize| {
+                    first * (last / first).powf(group as f64 / (groups - 1) as f64)
+                };
+                (0..groups).map(|group| rate(group) as f32).collect()
+            }
         };
         match rates.iter().position(|rate| !rate.is_finite() || *rate < 0.0) {
             Some(group) => Err(ScheduleError::Rate { group, rate: rates[group] }),
@@ -65,6 +89,12 @@ impl Rates {
 impl From<f32> for Rates {
     fn from(rate: f32) -> Self {
         Self::One(rate)
+    }
+}
+
+impl From<Range<f32>> for Rates {
+    fn from(rates: Range<f32>) -> Self {
+        Self::between(rates.start, rates.end)
     }
 }
 

@@ -199,6 +199,8 @@ impl LearnerBuilder {
             decay: Decay::L2,
             clip_norm: None,
             freeze_norms: false,
+            is_pretrained,
+            warned_of_size: false,
             softening: Softening::default(),
             stage: String::new(),
             cache_folder: self.cache_folder,

@@ -8,7 +8,7 @@ use models::head::HeadOptions;
 use models::{Architecture, Classifier};
 use tensor_core::Device;
 
-use super::event::Listeners;
+use super::event::{Event, Listeners, tell};
 use super::fit::fit;
 use super::history::History;
 use super::optimizer_kind::OptimizerKind;
@@ -23,6 +23,11 @@ use crate::data::ImageData;
 use crate::metrics::Temperature;
 use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
 use crate::{Error, Result};
+
+/// Below this many pixels a body that was pre-trained on large pictures had better stay frozen.
+const SMALL: usize = 128;
+/// Pixels of the pictures that published bodies were trained on.
+const PRETRAINING: usize = 224;
 
 /// A classifier, the pictures it learns from, and where its training stands.
 ///
@@ -51,6 +56,8 @@ pub struct Learner {
     pub(super) decay: Decay,
     pub(super) clip_norm: Option<f32>,
     pub(super) freeze_norms: bool,
+    pub(super) is_pretrained: bool,
+    pub(super) warned_of_size: bool,
     pub(super) softening: Softening,
     pub(super) stage: String,
     pub(super) cache_folder: Option<PathBuf>,
@@ -74,6 +81,7 @@ impl Learner {
     ) -> Result<&History> {
         let plan = self.plan(rates.into(), schedule.into())?;
         self.temperature = None;
+        self.warn_of_small_pictures()?;
         if self.state.begin_fit(&plan, &mut self.listeners)? {
             let device = self.device().clone();
             let softening = self.softening;
@@ -236,6 +244,24 @@ impl Learner {
     /// How many layer groups there are: the body's two and the head.
     pub fn groups(&self) -> usize {
         self.state.store.groups()
+    }
+
+    /// Says once that small pictures can spoil a pre-trained body that trains.
+    fn warn_of_small_pictures(&mut self) -> Result<()> {
+        let body = self.groups() - 1;
+        let trains = self.state.store.trainable()[..body].contains(&true);
+        let size = self.data.transforms().size();
+        if trains && self.is_pretrained && size < SMALL && !self.warned_of_size {
+            self.warned_of_size = true;
+            let notice = format!(
+                "the body trains on pictures of {size} pixels: if they are like those of its \
+                 pre-training (ImageNet's, of {PRETRAINING} pixels), it forgets what it knew of larger \
+                 ones; keep it frozen below {SMALL} pixels. For other kinds, say from above or through a \
+                 microscope, small pictures first are fine"
+            );
+            let _ = tell(&mut self.listeners, Event::Notice(&notice), &mut self.state)?;
+        }
+        Ok(())
     }
 
     pub(super) fn task(&self) -> PictureTask<'_> {
