@@ -73,9 +73,8 @@ impl Rates {
             Self::Between { to, .. } if groups == 1 => vec![*to],
             Self::Between { from, to } => {
                 let (first, last) = (f64::from(*from), f64::from(*to));
-                let rate = |group: usize| {
-                    first * (last / first).powf(group as f64 / (groups - 1) as f64)
-                };
+                let rate =
+                    |group: usize| first * (last / first).powf(group as f64 / (groups - 1) as f64);
                 (0..groups).map(|group| rate(group) as f32).collect()
             }
         };
