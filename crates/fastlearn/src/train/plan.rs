@@ -65,7 +65,8 @@ pub(super) fn data_mark(data: &ImageData) -> String {
     let (loading, transforms) = (data.loading(), data.transforms().describe());
     hash.update(format!("{} {} {transforms:?}", loading.size(), loading.draw_seed()));
     for split in [data.train(), data.valid()] {
-        hash.update(format!("{:?} {:?}", split.file_names(), split.labels()));
+        let (names, labels, draws) = (split.file_names(), split.labels(), split.draws());
+        hash.update(format!("{names:?} {labels:?} {draws:?}"));
     }
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
