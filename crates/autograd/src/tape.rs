@@ -143,6 +143,11 @@ impl Tape {
         self.statistics.push((id, new));
     }
 
+    /// What batch norms have held so far: the running values that they will have.
+    pub fn held_statistics(&self) -> &[(StatisticsId, Running)] {
+        &self.statistics
+    }
+
     /// Goes back from a `[1]` loss: writes the gradients of all trainable parameters into the store
     /// and hands it the batch statistics to be committed with the optimiser's step.
     ///

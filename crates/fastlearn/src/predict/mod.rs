@@ -2,12 +2,15 @@
 //! that needs no data set.
 
 mod calibration;
+mod ensemble;
 mod predictions;
 mod predictor;
 mod tta;
 
+pub use ensemble::Ensemble;
 pub use predictions::Predictions;
 pub use predictor::Predictor;
+pub(crate) use tta::mean;
 pub use tta::{TestTimeAugmentation, Tta};
 
 use autograd::{ParameterStore, Var};

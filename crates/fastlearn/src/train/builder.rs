@@ -12,6 +12,7 @@ use tensor_core::{CudaOptions, Device, Precision};
 use super::checkpoint::read_checkpoint;
 use super::event::Listener;
 use super::interruption::Interruption;
+use super::keeper::Keeper;
 use super::learner::Learner;
 use super::optimizer_kind::OptimizerKind;
 use super::soften::Softening;
@@ -188,6 +189,8 @@ impl LearnerBuilder {
         if let Some(path) = &self.resume {
             read_checkpoint(&mut state, path)?;
         }
+        let (keeper, mut listeners) = (Keeper::default(), self.listeners);
+        listeners.push(Box::new(keeper.clone()));
         let mut learner = Learner {
             architecture: self.architecture,
             head: self.head,
@@ -204,8 +207,9 @@ impl LearnerBuilder {
             softening: Softening::default(),
             stage: String::new(),
             cache_folder: self.cache_folder,
-            listeners: self.listeners,
+            listeners,
             temperature: None,
+            keeper,
         };
         match is_pretrained {
             true => learner.freeze()?,

@@ -11,6 +11,7 @@ use tensor_core::Device;
 use super::event::{Event, Listeners, tell};
 use super::fit::fit;
 use super::history::History;
+use super::keeper::Keeper;
 use super::optimizer_kind::OptimizerKind;
 use super::plan::{FitPlan, data_mark};
 use super::rate_finder;
@@ -64,6 +65,8 @@ pub struct Learner {
     pub(super) listeners: Listeners,
     /// Of the weights as they are: none once they change.
     pub(super) temperature: Option<Temperature>,
+    /// Also one of the listeners.
+    pub(super) keeper: Keeper,
 }
 
 impl Learner {
@@ -188,6 +191,7 @@ impl Learner {
             return Err(Error::setting("the labels", data.label_kind(), rule));
         }
         self.data = data;
+        self.keeper.shelf.describe(self.description());
         Ok(())
     }
 

@@ -49,12 +49,17 @@ pub(crate) enum Call {
         /// What came of it.
         curve: FinderCurve,
     },
+    /// Other weights were taken: an average, the best epoch's.
+    Exchange {
+        /// Which, in words.
+        plan: String,
+    },
 }
 
 impl Call {
     fn plan(&self) -> &str {
         match self {
-            Call::Fit { plan, .. } | Call::Find { plan, .. } => plan,
+            Call::Fit { plan, .. } | Call::Find { plan, .. } | Call::Exchange { plan } => plan,
         }
     }
 }
@@ -110,6 +115,16 @@ impl Journal {
                 Some(fit) if fit.plan == plan => Ok(Beginning::Continued(fit.progress)),
                 Some(fit) => Err(another(&fit.plan, plan)),
             },
+        }
+    }
+
+    /// Whether these weights were taken before: then they are not taken again.
+    pub fn exchanged_before(&mut self, plan: &str) -> Result<bool> {
+        match (self.again.pop_front(), &self.under_way) {
+            (Some(Call::Exchange { plan: before }), _) if before == plan => Ok(true),
+            (Some(other), _) => Err(another(other.plan(), plan)),
+            (None, Some(fit)) => Err(another(&fit.plan, plan)),
+            (None, None) => Ok(false),
         }
     }
 

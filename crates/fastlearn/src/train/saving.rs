@@ -17,6 +17,18 @@ impl Learner {
         write(self, path.as_ref())
     }
 
+    /// What a model file says of this learner besides its weights.
+    pub fn description(&self) -> ModelDescription {
+        ModelDescription {
+            architecture: self.architecture.clone(),
+            head: self.head.clone(),
+            classes: self.data.classes().to_vec(),
+            label_kind: self.data.label_kind(),
+            transforms: self.data.transforms().describe(),
+            temperature: self.temperature,
+        }
+    }
+
     /// Brings back the weights of a file that [`save`](Self::save) wrote for the same architecture
     /// and classes. Nothing changes unless all of it fits.
     ///
@@ -29,14 +41,7 @@ impl Learner {
 
 /// Writes a learner's model beside its final name and renames it.
 fn write(learner: &Learner, path: &Path) -> Result<()> {
-    let description = ModelDescription {
-        architecture: learner.architecture.clone(),
-        head: learner.head.clone(),
-        classes: learner.data.classes().to_vec(),
-        label_kind: learner.data.label_kind(),
-        transforms: learner.data.transforms().describe(),
-        temperature: learner.temperature,
-    };
+    let description = learner.description();
     let mut state = export(&learner.state.store)?;
     state.metadata_mut().extend(description.metadata()?);
     Ok(state.write(path)?)

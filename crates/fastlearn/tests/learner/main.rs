@@ -8,6 +8,7 @@ mod divergence;
 mod files;
 mod finder;
 mod groups;
+mod kept;
 mod listeners;
 mod memory;
 mod memory_full;
