@@ -52,7 +52,10 @@ impl Batch {
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub split: Split,
-    pub plan: Plan,
+    /// One, or one for each size that batches may have.
+    pub plans: Vec<Plan>,
+    /// Which plan each batch has.
+    pub plan_of: Vec<usize>,
     pub key: DrawKey,
     pub batches: Vec<Vec<Place>>,
     pub cache: Arc<PictureCache>,
@@ -250,22 +253,26 @@ impl Request {
 
     fn make(&self, batch: usize, slot: usize) -> Result<Made> {
         let place = self.batches[batch][slot];
-        let file = &self.split.files()[place.index];
+        let (file, plan) = (&self.split.files()[place.index], self.plan(batch));
         // A transform of the user's may panic; the epoch must not wait forever for its picture.
         let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let prepared = self.prepared(place.index)?;
-            let sampling = self.plan.sample(&prepared, &self.key, place.position);
+            let prepared = self.prepared(plan, place.index)?;
+            let sampling = plan.sample(&prepared, &self.key, place.position);
             Ok(Made { prepared, sampling })
         }));
         made.unwrap_or_else(|_| Err(Error::picture(file, "a transform panicked on it")))
     }
 
-    fn prepared(&self, index: usize) -> Result<Arc<Prepared>> {
-        let (file, presize) = (&self.split.files()[index], self.plan.presize());
+    fn plan(&self, batch: usize) -> &Plan {
+        &self.plans[self.plan_of[batch]]
+    }
+
+    fn prepared(&self, plan: &Plan, index: usize) -> Result<Arc<Prepared>> {
+        let (file, presize) = (&self.split.files()[index], plan.presize());
         if let Some(prepared) = self.cache.get(file, presize) {
             return Ok(prepared);
         }
-        let prepared = Arc::new(self.plan.prepare(open_picture(file)?));
+        let prepared = Arc::new(plan.prepare(open_picture(file)?));
         if self.keep {
             self.cache.keep(file, presize, &prepared);
         }
@@ -296,7 +303,7 @@ impl Request {
         let labels = self.split.labels().select(&indexes);
         Ok(Batch {
             pixels,
-            shape: self.plan.shape(placed.len()),
+            shape: self.plan(number).shape(placed.len()),
             pictures: placed,
             labels,
             indexes,

@@ -58,6 +58,8 @@ pub struct Loading {
     seed: u64,
     shard: Shard,
     cache: Arc<PictureCache>,
+    /// Sizes that training batches are drawn from; none for that of the transforms.
+    sizes: Arc<[usize]>,
 }
 
 impl Default for Loading {
@@ -70,6 +72,7 @@ impl Default for Loading {
             seed: 42,
             shard: Shard::default(),
             cache: Arc::new(PictureCache::new(DEFAULT_CACHE_BYTES)),
+            sizes: [].into(),
         }
     }
 }
@@ -98,6 +101,18 @@ impl Loading {
     pub fn cache_bytes(mut self, limit: usize) -> Loading {
         self.cache = Arc::new(PictureCache::new(limit));
         self
+    }
+
+    /// A size for each training batch, drawn from these (one that is listed twice twice as often), instead of
+    /// that of the transforms, which validation and prediction keep. None brings that back.
+    pub fn random_sizes(mut self, sizes: &[usize]) -> Loading {
+        self.sizes = sizes.into();
+        self
+    }
+
+    /// Sizes that training batches are drawn from, as set.
+    pub fn drawn_sizes(&self) -> &[usize] {
+        &self.sizes
     }
 
     /// Pictures in a batch, as set.
@@ -133,7 +148,12 @@ impl Loading {
         let key =
             DrawKey { seed: self.seed, purpose: Purpose::Train, pass: 0, epoch: epoch as u32 };
         let order = Order::Shuffled { seed: self.seed, epoch };
-        self.load(split, transforms.training()?, key, order, first, true)
+        let sizes = self.sizes.iter().map(|&size| transforms.clone().resized(size).training());
+        let plans: Vec<Plan> = match self.sizes.is_empty() {
+            true => vec![transforms.training()?],
+            false => sizes.collect::<Result<_>>()?,
+        };
+        self.load(split, plans, key, order, first, true)
     }
 
     /// Augmented pictures in the order of the split: for test-time augmentation, whose `pass`
@@ -144,7 +164,7 @@ impl Loading {
     pub fn augmented(&self, split: &Split, transforms: &Transforms, pass: usize) -> Result<Loader> {
         let key =
             DrawKey { seed: self.seed, purpose: Purpose::TestTime, pass: pass as u32, epoch: 0 };
-        self.load(split, transforms.training()?, key, Order::Sequential, 0, true)
+        self.load(split, vec![transforms.training()?], key, Order::Sequential, 0, true)
     }
 
     /// Pictures through the validation transform in the order of the split. `keep` says whether
@@ -154,7 +174,7 @@ impl Loading {
     /// As [`shuffled`](Loading::shuffled).
     pub fn plain(&self, split: &Split, transforms: &Transforms, keep: bool) -> Result<Loader> {
         let key = DrawKey { seed: self.seed, purpose: Purpose::Plain, pass: 0, epoch: 0 };
-        self.load(split, transforms.validation()?, key, Order::Sequential, 0, keep)
+        self.load(split, vec![transforms.validation()?], key, Order::Sequential, 0, keep)
     }
 
     /// Pictures as this view shows them, in the order of the split.
@@ -164,13 +184,13 @@ impl Loading {
     pub fn viewed(&self, split: &Split, transforms: &Transforms, view: &View) -> Result<Loader> {
         let purpose = if view.is_plain() { Purpose::Plain } else { Purpose::TestTime };
         let key = DrawKey { seed: self.seed, purpose, pass: view.pass as u32, epoch: 0 };
-        self.load(split, transforms.viewing(view)?, key, Order::Sequential, 0, true)
+        self.load(split, vec![transforms.viewing(view)?], key, Order::Sequential, 0, true)
     }
 
     fn load(
         &self,
         split: &Split,
-        plan: Plan,
+        plans: Vec<Plan>,
         key: DrawKey,
         order: Order,
         first: usize,
@@ -184,9 +204,13 @@ impl Loading {
         }
         let (len, draws) = (split.len(), split.draws());
         let mut batches = drawn_batches(draws, len, self.batch_size, order, self.shard);
-        batches.drain(..first.min(batches.len()));
+        let first = first.min(batches.len());
+        batches.drain(..first);
+        let plan_of = (first..first + batches.len()).map(|batch| key.choose(batch, plans.len()));
+        let plan_of = plan_of.collect();
         let (split, cache) = (split.clone(), self.cache.clone());
-        Ok(Loader::start(Request { split, plan, key, batches, cache, keep }, self.workers))
+        let request = Request { split, plans, plan_of, key, batches, cache, keep };
+        Ok(Loader::start(request, self.workers))
     }
 }
 
@@ -308,6 +332,16 @@ impl ImageData {
     /// Bytes of decoded pictures kept in memory for later epochs; 1 GiB unless told otherwise.
     pub fn cache_bytes(self, limit: usize) -> ImageData {
         self.change(|loading| loading.cache_bytes(limit))
+    }
+
+    /// Training batches of several sizes (say 192, 224 and 256), one drawn for each batch: a network that
+    /// has seen them all is surprised by none, and smaller batches are faster. Validation and prediction
+    /// keep the size of the transforms.
+    ///
+    /// Decoded pictures are kept in memory for each size by itself, so that they take as many times the room.
+    /// Where full batches are recorded (CUDA), those of the first one's size are.
+    pub fn random_sizes(self, sizes: &[usize]) -> ImageData {
+        self.change(|loading| loading.random_sizes(sizes))
     }
 
     /// Train on a share of the pictures: the process `rank` of `world_size`. Validation is

@@ -17,29 +17,51 @@ use super::activation_set::ActivationSet;
 use super::learner::Learner;
 use crate::data::{Loader, Split};
 use crate::input::to_device;
+use crate::transforms::{Frame, View};
 use crate::{Error, Result};
 
-/// Activations of the training pictures (through the validation transform) and of the validation
-/// pictures.
+/// Activations of the training pictures and of the validation pictures.
 pub(crate) struct Activations {
-    pub train: ActivationSet,
+    /// One set through the validation transform, or one for each augmented view; never empty.
+    pub train: Vec<ActivationSet>,
     pub valid: ActivationSet,
 }
 
 /// Reads the cache file of exactly this data and body, or computes and writes it. A cache that cannot
-/// be written is no reason to fail: the notice says why.
-pub(crate) fn compute_or_read(learner: &Learner) -> Result<(Activations, Option<String>)> {
-    let file = cache_file(learner);
-    if let Some(found) = file.as_ref().ok().and_then(|file| read(learner, file)) {
+/// be written is no reason to fail: the notice says why. `views` is how many augmented views of the
+/// training pictures there are to be, if they are not to be seen plainly.
+pub(crate) fn compute_or_read(
+    learner: &Learner,
+    views: Option<usize>,
+) -> Result<(Activations, Option<String>)> {
+    let file = cache_file(learner, views);
+    if let Some(found) = file.as_ref().ok().and_then(|file| read(learner, file, views)) {
         return Ok((found, None));
     }
     let activations = Activations {
-        train: compute(learner, learner.data.train(), learner.data.fixed_batches()?)?,
+        train: train_loaders(learner, views)
+            .map(|loader| compute(learner, learner.data.train(), loader?))
+            .collect::<Result<_>>()?,
         valid: compute(learner, learner.data.valid(), learner.data.valid_batches()?)?,
     };
     let written = file.and_then(|file| write(&activations, &file));
     let notice = written.err().map(|error| format!("activations are not kept: {error}"));
     Ok((activations, notice))
+}
+
+/// What training pictures are seen through: one loader a set.
+fn train_loaders(
+    learner: &Learner,
+    views: Option<usize>,
+) -> impl Iterator<Item = Result<Loader>> + use<'_> {
+    let (data, loading) = (&learner.data, learner.data.loading());
+    (0..views.unwrap_or(1)).map(move |pass| match views {
+        None => data.fixed_batches(),
+        Some(_) => {
+            let view = View { frame: Frame::Training, pass, ..View::PLAIN };
+            loading.viewed(data.train(), data.transforms(), &view)
+        }
+    })
 }
 
 fn compute(learner: &Learner, split: &Split, loader: Loader) -> Result<ActivationSet> {
@@ -59,14 +81,19 @@ fn compute(learner: &Learner, split: &Split, loader: Loader) -> Result<Activatio
     })
 }
 
-const TRAIN: &str = "train";
 const VALID: &str = "valid";
+
+fn train_name(view: usize) -> String {
+    format!("train-{view}")
+}
 
 fn write(activations: &Activations, file: &PathBuf) -> Result<()> {
     let folder = file.parent().unwrap_or(file);
     fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
     let mut state = StateDict::new();
-    for (name, set) in [(TRAIN, &activations.train), (VALID, &activations.valid)] {
+    let train = activations.train.iter().enumerate();
+    let train = train.map(|(view, set)| (train_name(view), set));
+    for (name, set) in train.chain([(VALID.to_owned(), &activations.valid)]) {
         let shape = vec![set.rows(), set.columns];
         state.insert(name, WeightTensor { shape, values: set.values.clone() })?;
     }
@@ -74,7 +101,7 @@ fn write(activations: &Activations, file: &PathBuf) -> Result<()> {
 }
 
 /// `None` if there is no such file or it is damaged: then it is computed again.
-fn read(learner: &Learner, file: &PathBuf) -> Option<Activations> {
+fn read(learner: &Learner, file: &PathBuf, views: Option<usize>) -> Option<Activations> {
     let state = StateDict::read(file).ok()?;
     let columns = learner.classifier.head.inputs();
     let set = |name: &str, split: &Split| {
@@ -86,12 +113,19 @@ fn read(learner: &Learner, file: &PathBuf) -> Option<Activations> {
             draws: split.draws().clone(),
         })
     };
-    let train = set(TRAIN, learner.data.train())?;
-    Some(Activations { train, valid: set(VALID, learner.data.valid())? })
+    let train = (0..views.unwrap_or(1)).map(|view| set(&train_name(view), learner.data.train()));
+    Some(Activations {
+        train: train.collect::<Option<_>>()?,
+        valid: set(VALID, learner.data.valid())?,
+    })
 }
 
-fn cache_file(learner: &Learner) -> Result<PathBuf> {
+fn cache_file(learner: &Learner, views: Option<usize>) -> Result<PathBuf> {
     let mut hash = Sha256::new();
+    if let Some(views) = views {
+        // Views are drawn by the seed.
+        hash.update(format!("{views} views of seed {} ", learner.data.loading().draw_seed()));
+    }
     hash.update(learner.architecture.to_json());
     let description = learner.data.transforms().describe();
     hash.update(serde_json::to_vec(&description).unwrap_or_default());

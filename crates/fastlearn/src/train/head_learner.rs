@@ -15,10 +15,10 @@ use super::state::TrainState;
 use super::step::StepOptions;
 use super::task::HeadTask;
 use super::validation::validate;
-use crate::Result;
 use crate::data::ImageData;
 use crate::predict::Predictions;
 use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
+use crate::{Error, Result};
 
 /// Trains the head of the [`Learner`] it borrows on activations that were computed once, without
 /// augmentation. It can neither unfreeze nor augment: a different type, because fastai's most common
@@ -28,6 +28,8 @@ pub struct HeadLearner<'a> {
     learner: &'a mut Learner,
     /// `None` until they are needed, in a learner that was resumed.
     activations: Option<Activations>,
+    /// Augmented views of each training picture; `None` if they are seen plainly.
+    views: Option<usize>,
     trainable: Vec<bool>,
 }
 
@@ -38,16 +40,37 @@ impl Learner {
     /// # Errors
     /// A picture that cannot be read; out of memory.
     pub fn precompute(&mut self) -> Result<HeadLearner<'_>> {
+        self.precomputed(None)
+    }
+
+    /// As [`precompute`](Self::precompute) with so many augmented views of each training picture: every epoch
+    /// learns from one of them in turn, so that the head is trained on augmented pictures at the speed of
+    /// activations.
+    ///
+    /// Computing them takes as many passes over the training pictures, and they are all in memory and in one
+    /// cache file: 4 bytes for each view, picture and input of the head (of which ResNet-34 has 1024, so that
+    /// 10 views of 10,000 pictures take 410 MB).
+    ///
+    /// # Errors
+    /// As [`precompute`](Self::precompute); [`Error::Setting`] for no views.
+    pub fn precompute_views(&mut self, views: usize) -> Result<HeadLearner<'_>> {
+        match views {
+            0 => Err(Error::setting("the number of views", 0, "it must be at least 1")),
+            views => self.precomputed(Some(views)),
+        }
+    }
+
+    fn precomputed(&mut self, views: Option<usize>) -> Result<HeadLearner<'_>> {
         // What a resumed learner had the head do before is not done again, and its body may have trained on.
         let activations = match self.state.journal.passes_over() {
             true => None,
-            false => Some(self.activations()?),
+            false => Some(self.activations(views)?),
         };
-        HeadLearner::new(self, activations)
+        HeadLearner::new(self, activations, views)
     }
 
-    fn activations(&mut self) -> Result<Activations> {
-        let (activations, notice) = compute_or_read(self)?;
+    fn activations(&mut self, views: Option<usize>) -> Result<Activations> {
+        let (activations, notice) = compute_or_read(self, views)?;
         if let Some(notice) = notice {
             let _ = tell(&mut self.listeners, Event::Notice(&notice), &mut self.state)?;
         }
@@ -56,10 +79,14 @@ impl Learner {
 }
 
 impl<'a> HeadLearner<'a> {
-    fn new(learner: &'a mut Learner, activations: Option<Activations>) -> Result<HeadLearner<'a>> {
+    fn new(
+        learner: &'a mut Learner,
+        activations: Option<Activations>,
+        views: Option<usize>,
+    ) -> Result<HeadLearner<'a>> {
         let trainable = learner.state.store.trainable().to_vec();
         learner.freeze()?;
-        Ok(HeadLearner { learner, activations, trainable })
+        Ok(HeadLearner { learner, activations, views, trainable })
     }
 
     /// Trains the head. One rate: there is one layer group.
@@ -106,7 +133,7 @@ impl<'a> HeadLearner<'a> {
     ) -> Result<T> {
         let activations = match &mut self.activations {
             Some(activations) => activations,
-            empty => empty.insert(self.learner.activations()?),
+            empty => empty.insert(self.learner.activations(self.views)?),
         };
         let device = self.learner.device().clone();
         let Learner { classifier, data, state, listeners, softening, .. } = &mut *self.learner;
@@ -116,7 +143,11 @@ impl<'a> HeadLearner<'a> {
     fn plan(&self, rate: f32, schedule: Schedule) -> Result<FitPlan> {
         let plan = self.learner.plan(Rates::from(rate), schedule)?;
         let options = StepOptions { freeze_norms: false, ..plan.options };
-        Ok(FitPlan { options, ..plan })
+        let data = match self.views {
+            None => plan.data,
+            Some(views) => format!("{}, {views} views", plan.data),
+        };
+        Ok(FitPlan { options, data, ..plan })
     }
 }
 

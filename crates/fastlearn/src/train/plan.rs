@@ -63,7 +63,8 @@ impl FitPlan {
 pub(super) fn data_mark(data: &ImageData) -> String {
     let mut hash = Sha256::new();
     let (loading, transforms) = (data.loading(), data.transforms().describe());
-    hash.update(format!("{} {} {transforms:?}", loading.size(), loading.draw_seed()));
+    let (size, seed, sizes) = (loading.size(), loading.draw_seed(), loading.drawn_sizes());
+    hash.update(format!("{size} {seed} {sizes:?} {transforms:?}"));
     for split in [data.train(), data.valid()] {
         let (names, labels, draws) = (split.file_names(), split.labels(), split.draws());
         hash.update(format!("{names:?} {labels:?} {draws:?}"));

@@ -64,7 +64,8 @@ impl Task for PictureTask<'_> {
 pub(crate) struct HeadTask<'a> {
     pub device: &'a Device,
     pub classifier: &'a Classifier,
-    pub train: &'a ActivationSet,
+    /// One set a view of the training pictures; never empty.
+    pub train: &'a [ActivationSet],
     pub valid: &'a ActivationSet,
     pub kind: LabelKind,
     pub softening: Softening,
@@ -92,7 +93,8 @@ impl Task for HeadTask<'_> {
     fn train_batches(&self, epoch: usize, first: usize) -> Result<Batches<'_>> {
         let order = data::Order::Shuffled { seed: self.seed, epoch };
         let key = BatchKey { seed: self.seed, epoch, batch: first };
-        Ok(self.softening.apply(self.batches(self.train, order, first), key, self.classes()))
+        let view = &self.train[epoch % self.train.len()];
+        Ok(self.softening.apply(self.batches(view, order, first), key, self.classes()))
     }
 
     fn valid_batches(&self) -> Result<Batches<'_>> {

@@ -42,6 +42,12 @@ pub struct DrawKey {
 }
 
 impl DrawKey {
+    /// One of so many choices for a whole batch.
+    pub(crate) fn choose(&self, batch: usize, choices: usize) -> usize {
+        let family = Philox::new(self.seed).derive(Purpose::Size as u64);
+        family.stream([batch as u32, self.epoch, 0]).below(choices)
+    }
+
     /// Numbers for one picture and one use, independent of those for any other.
     fn stream(&self, position: usize, use_number: usize) -> RandomStream {
         let family =

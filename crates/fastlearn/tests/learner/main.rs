@@ -15,6 +15,7 @@ mod memory_full;
 mod optimizer;
 mod precompute;
 mod resume;
+mod sizes;
 mod soften;
 mod tta;
 mod world;

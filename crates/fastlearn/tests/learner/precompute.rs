@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use fastlearn::train::{Control, Event};
 use fastlearn::{Learner, Transforms};
 
-use crate::world::{Notes, World, assert_same, bits, changed, listen};
+use crate::world::{Notes, World, assert_same, bits, changed, head_without_dropout, listen};
 
 /// The activation files in the cache folder, sorted.
 fn cached(world: &World) -> Vec<PathBuf> {
@@ -138,4 +138,38 @@ fn a_cache_that_cannot_be_written_is_only_a_notice() {
     let notes = notes.read();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("not kept") && notes[0].contains("blocked"), "{notes:?}");
+}
+
+#[test]
+fn every_epoch_learns_from_one_view_in_turn() {
+    let world = World::new();
+    let transforms = Transforms::side_on(32).max_zoom(1.3);
+    // One batch an epoch: its loss hangs on the set of pictures alone, not on their order.
+    let data = world.data_with(transforms).batch_size(64);
+    let build = || {
+        let builder = world.builder_on(data.clone(), 2).head(head_without_dropout());
+        builder.build().expect("a learner")
+    };
+    let epoch_losses = |views: Option<usize>| -> Vec<f32> {
+        let mut learner = build();
+        let head = match views {
+            None => learner.precompute(),
+            Some(views) => learner.precompute_views(views),
+        };
+        head.expect("activations").fit(1e-9, 5).expect("trained");
+        learner.history().batches.iter().map(|record| record.loss).collect()
+    };
+    let near = |a: f32, b: f32| (a - b).abs() < 1e-5;
+    let three = epoch_losses(Some(3));
+    assert!(near(three[0], three[3]) && near(three[1], three[4]), "{three:?}");
+    let differ = [(0, 1), (1, 2), (0, 2)].iter().all(|&(a, b)| !near(three[a], three[b]));
+    assert!(differ, "{three:?}");
+    let plain = epoch_losses(None);
+    assert!(plain.iter().all(|&loss| near(loss, plain[0])), "{plain:?}");
+    assert!(three.iter().all(|&loss| !near(loss, plain[0])), "{three:?} {plain:?}");
+    // The first view of many is the first of few.
+    assert!(near(epoch_losses(Some(1))[2], three[0]));
+    assert_eq!(cached(&world).len(), 3, "a file for each number of views, and one without");
+    assert_eq!(epoch_losses(Some(3)), three, "from the file");
+    assert!(build().precompute_views(0).is_err());
 }
