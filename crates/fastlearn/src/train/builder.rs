@@ -205,6 +205,7 @@ impl LearnerBuilder {
             is_pretrained,
             warned_of_size: false,
             softening: Softening::default(),
+            epoch_tta: None,
             stage: String::new(),
             cache_folder: self.cache_folder,
             listeners,

@@ -54,19 +54,57 @@ impl History {
         self.epochs.last()
     }
 
-    /// The epochs as CSV with a header.
+    /// The metrics of all epochs, in the order in which they first came.
+    fn metric_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.epochs.iter().flat_map(|row| &row.metrics) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The epochs as CSV with a header; what was not measured in an epoch is empty.
     pub fn to_csv(&self) -> String {
         let mut text = String::from("stage,cycle,epoch,train_loss,valid_loss");
-        let names = self.epochs.first().map(|row| row.metrics.as_slice()).unwrap_or_default();
-        names.iter().for_each(|(name, _)| text.push_str(&format!(",{name}")));
+        let names = self.metric_names();
+        names.iter().for_each(|name| text.push_str(&format!(",{name}")));
         text.push_str(",seconds\n");
         for row in &self.epochs {
             let EpochRow { stage, cycle, epoch, train_loss, valid_loss, .. } = row;
             let valid_loss = valid_loss.map_or_else(String::new, |loss| loss.to_string());
             text.push_str(&format!("{stage},{cycle},{epoch},{train_loss},{valid_loss}"));
-            row.metrics.iter().for_each(|(_, value)| text.push_str(&format!(",{value}")));
+            for name in &names {
+                let found = row.metrics.iter().find(|(own, _)| own == name);
+                text.push(',');
+                found.iter().for_each(|(_, value)| text.push_str(&value.to_string()));
+            }
             text.push_str(&format!(",{:.2}\n", row.seconds));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_hold_what_some_epochs_lack() {
+        let row = |epoch, metrics: &[(&str, f64)]| EpochRow {
+            stage: "frozen".into(),
+            epoch,
+            train_loss: 0.5,
+            metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            ..EpochRow::default()
+        };
+        let epochs =
+            vec![row(0, &[("accuracy", 0.5)]), row(1, &[("tta", 0.25), ("accuracy", 0.75)])];
+        let text = History { epochs, ..History::default() }.to_csv();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "stage,cycle,epoch,train_loss,valid_loss,accuracy,tta,seconds");
+        assert_eq!(lines[1], "frozen,0,0,0.5,,0.5,,0.00");
+        assert_eq!(lines[2], "frozen,0,1,0.5,,0.75,0.25,0.00");
     }
 }

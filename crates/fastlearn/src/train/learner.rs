@@ -22,6 +22,7 @@ use super::summary::{Summary, summarise};
 use super::task::{PictureTask, Task};
 use crate::data::ImageData;
 use crate::metrics::Temperature;
+use crate::predict::Tta;
 use crate::schedule::{FinderCurve, Ramp, Rates, Schedule};
 use crate::{Error, Result};
 
@@ -60,6 +61,7 @@ pub struct Learner {
     pub(super) is_pretrained: bool,
     pub(super) warned_of_size: bool,
     pub(super) softening: Softening,
+    pub(super) epoch_tta: Option<Tta>,
     pub(super) stage: String,
     pub(super) cache_folder: Option<PathBuf>,
     pub(super) listeners: Listeners,
@@ -292,6 +294,7 @@ impl Learner {
             options: StepOptions { freeze_norms: self.freeze_norms, softening: self.softening },
             schedule,
             optimizer: self.optimizer,
+            epoch_tta: self.epoch_tta,
             data: data_mark(&self.data),
         })
     }

@@ -7,6 +7,7 @@ use super::optimizer_kind::OptimizerKind;
 use super::progress::DATA_MARK;
 use super::step::StepOptions;
 use crate::data::ImageData;
+use crate::predict::Tta;
 use crate::schedule::{Schedule, Settings};
 
 /// What one fit was asked for.
@@ -28,6 +29,8 @@ pub(crate) struct FitPlan {
     pub schedule: Schedule,
     /// Which optimiser it begins with.
     pub optimizer: OptimizerKind,
+    /// Views of the validation pictures that each epoch is also judged by, if there are any.
+    pub epoch_tta: Option<Tta>,
     /// A short name of exactly these pictures, their order and what is done to them.
     pub data: String,
 }
@@ -50,10 +53,11 @@ impl FitPlan {
     /// All of it as text: a resumed learner's fits have to be those of before.
     pub fn in_words(&self) -> String {
         let FitPlan { stage, rates, weight_decay, decay, .. } = self;
-        let FitPlan { clip_norm, options, schedule, optimizer, data, .. } = self;
+        let FitPlan { clip_norm, options, schedule, optimizer, epoch_tta, data, .. } = self;
+        let views = epoch_tta.map_or_else(String::new, |tta| format!(", views {tta}"));
         format!(
             "{stage:?}: {schedule:?}, rates {rates:?}, {optimizer:?}, weight decay {weight_decay:?} \
-             {decay:?}, clip {clip_norm:?}, {options:?}{DATA_MARK}{data}"
+             {decay:?}, clip {clip_norm:?}, {options:?}{views}{DATA_MARK}{data}"
         )
     }
 }

@@ -32,6 +32,13 @@ impl Learner {
         self.tta_stack_split(self.data.valid(), tta)
     }
 
+    /// Judges every epoch from now on by test-time augmentation as well: the columns `tta` (accuracy, or F2 of
+    /// several labels) and `tta_loss` of the table. It costs as many more validations as there are views. Epochs
+    /// of a precomputed head have no pictures to view, and no such columns.
+    pub fn tta_each_epoch(&mut self, tta: Option<Tta>) {
+        self.epoch_tta = tta;
+    }
+
     /// As [`predict`](Self::predict), of any pictures: the test set
     /// ([`ImageData::test`](crate::ImageData::test)), or files ([`Split::unlabelled`]).
     ///

@@ -18,6 +18,9 @@ pub(crate) trait Task {
     /// Validation batches, in the order of the validation split.
     fn valid_batches(&self) -> Result<Batches<'_>>;
 
+    /// The pictures behind it, if it sees pictures.
+    fn pictures(&self) -> Option<&ImageData>;
+
     /// Whether a picture has one class or several, which decides the loss.
     fn label_kind(&self) -> LabelKind;
 
@@ -45,6 +48,10 @@ impl Task for PictureTask<'_> {
 
     fn valid_batches(&self) -> Result<Batches<'_>> {
         Ok(to_device(self.device, self.data.valid_batches()?))
+    }
+
+    fn pictures(&self) -> Option<&ImageData> {
+        Some(self.data)
     }
 
     fn label_kind(&self) -> LabelKind {
@@ -99,6 +106,10 @@ impl Task for HeadTask<'_> {
 
     fn valid_batches(&self) -> Result<Batches<'_>> {
         Ok(self.batches(self.valid, data::Order::Sequential, 0))
+    }
+
+    fn pictures(&self) -> Option<&ImageData> {
+        None
     }
 
     fn label_kind(&self) -> LabelKind {

@@ -8,16 +8,20 @@ use super::history::EpochRow;
 use super::plan::FitPlan;
 use super::state::TrainState;
 use super::task::Task;
-use crate::data::LabelKind;
-use crate::input::Input;
+use crate::data::{ImageData, LabelKind};
+use crate::input::{Batches, Input, to_device};
 use crate::metrics::LESSON_THRESHOLD;
-use crate::predict::Predictions;
+use crate::predict::{Predictions, TestTimeAugmentation, Tta};
 use crate::{Error, Result};
 
 /// The whole validation set's probabilities.
 pub(crate) fn validate(task: &impl Task, state: &TrainState) -> Result<Predictions> {
+    predict(task, state, task.valid_batches()?)
+}
+
+fn predict(task: &impl Task, state: &TrainState, inputs: Batches) -> Result<Predictions> {
     let mut predictions = Predictions::none_of(task.label_kind(), task.classes());
-    for input in task.valid_batches()? {
+    for input in inputs {
         state.interruption.check()?;
         let Input { tensor, labels, .. } = input?;
         let mut pass = Pass::predict(&state.store);
@@ -42,7 +46,10 @@ pub(super) fn validated_row(
     }
     // Whoever trains on every picture has none to judge by.
     let measured = (!predictions.is_empty()).then(|| measured(&predictions)).transpose()?;
-    let (valid_loss, metrics) = measured.map_or((None, Vec::new()), |(l, m)| (Some(l), m));
+    let (valid_loss, mut metrics) = measured.map_or((None, Vec::new()), |(l, m)| (Some(l), m));
+    if let (Some(tta), Some(data), Some(_)) = (&plan.epoch_tta, task.pictures(), valid_loss) {
+        metrics.extend(viewed(task, state, tta, data)?);
+    }
     let before: usize = state.history.epochs.iter().map(|row| row.steps).sum();
     Ok(EpochRow {
         stage: plan.stage.clone(),
@@ -55,6 +62,22 @@ pub(super) fn validated_row(
         seconds: start.elapsed().as_secs_f64(),
         soft_targets: !plan.options.softening.is_none(),
     })
+}
+
+/// The first metric and the loss by test-time augmentation.
+fn viewed(
+    task: &impl Task,
+    state: &TrainState,
+    tta: &Tta,
+    data: &ImageData,
+) -> Result<[(String, f64); 2]> {
+    let stack = TestTimeAugmentation::collect(tta, data.transforms(), |view| {
+        let loader = data.loading().viewed(data.valid(), data.transforms(), view)?;
+        predict(task, state, to_device(state.store.device(), loader))
+    })?;
+    let (loss, metrics) = measured(&stack.mean())?;
+    let first = metrics.first().map_or(f64::NAN, |(_, value)| *value);
+    Ok([("tta".to_owned(), first), ("tta_loss".to_owned(), f64::from(loss))])
 }
 
 /// Loss and metrics of an epoch's row: accuracy where a picture has one class; where it may have

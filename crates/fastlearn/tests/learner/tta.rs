@@ -4,7 +4,7 @@ use fastlearn::data::Split;
 use fastlearn::predict::Tta;
 use fastlearn::{Learner, Predictions};
 
-use crate::world::World;
+use crate::world::{World, assert_same};
 
 fn trained(world: &World) -> Learner {
     let mut learner = world.unfrozen();
@@ -142,4 +142,26 @@ fn crops_see_a_head_that_the_middle_cuts_off() {
     let plain = learner.predict_split(&split).expect("predicted");
     assert!(!differs(&plain), "the middle does not see it");
     assert_eq!(stack.views[1], plain);
+}
+
+#[test]
+fn every_epoch_can_be_judged_by_views() {
+    let world = World::new();
+    let (mut with, mut without) = (world.unfrozen(), world.unfrozen());
+    with.tta_each_epoch(Some(Tta::crops(5)));
+    with.precompute().expect("activations").fit(0.01, 1).expect("trained");
+    without.precompute().expect("activations").fit(0.01, 1).expect("trained");
+    for learner in [&mut with, &mut without] {
+        learner.fit(0.01, 2).expect("trained");
+    }
+    let rows = &with.history().epochs;
+    let names = |row: usize| rows[row].metrics.iter().map(|(name, _)| name.as_str()).collect();
+    let columns: [Vec<&str>; 2] = [names(0), names(2)];
+    assert_eq!(columns, [vec!["accuracy"], vec!["accuracy", "tta", "tta_loss"]]);
+    let predictions = with.tta(Tta::crops(5)).expect("predicted");
+    let scored = predictions.scored().expect("scored");
+    assert_eq!(rows[2].metrics[1].1, scored.accuracy());
+    assert!((rows[2].metrics[2].1 - scored.log_loss()).abs() < 1e-6);
+    // Looking changes nothing.
+    assert_same(&with, &without);
 }
