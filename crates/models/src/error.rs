@@ -90,13 +90,29 @@ pub enum Error {
 
     /// The file is cut short or damaged.
     #[error(
-        "{} is not a whole safetensors file: {problem}; copy or download it again",
+        "{} is not a whole {format} file: {problem}; copy or download it again",
         path.display()
     )]
     CorruptWeights {
         /// The file.
         path: PathBuf,
+        /// The format it should be of.
+        format: &'static str,
         /// What does not add up.
+        problem: String,
+    },
+
+    /// A `.pth` file with something in it that no state dict needs: it is not read, let alone executed.
+    #[error(
+        "{} cannot be taken: {problem}. If you trust it, \
+         `torch.save(torch.load(\"FILE\", weights_only=False).state_dict(), \"NEW.pth\")` in Python keeps its \
+         tensors alone",
+        path.display()
+    )]
+    RefusedWeights {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
         problem: String,
     },
 

@@ -1,5 +1,5 @@
-//! Weights as files: finding them (a path, the cache folder, a download), reading and writing safetensors,
-//! matching names and shapes, and the change of layout between torchvision and this project.
+//! Weights as files: finding them (a path, the cache folder, a download), reading safetensors and
+//! PyTorch's `.pth`, writing safetensors, matching names and shapes, and the change of layout between torchvision and this project.
 //!
 //! What a network does with its weights is not here.
 
@@ -7,7 +7,10 @@ mod atomic;
 mod cache;
 mod digest;
 mod download;
+mod element;
+mod format;
 mod layout;
+mod pth;
 mod report;
 mod resolve;
 mod safetensors;

@@ -5,25 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::Path;
 
 use ::safetensors::Dtype;
 use ::safetensors::tensor::{Metadata, TensorInfo};
-use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 
+use super::element::{ByteOrder, ElementType};
 use super::{StateDict, WeightTensor, write_atomically};
 use crate::error::{Error, Result};
 
-/// The formats that can be read, as error messages name them.
-const ACCEPTED: &str = "safetensors (.safetensors)";
 /// Longest header accepted, the limit that the format's own implementation sets.
 const MAX_HEADER: u64 = 100_000_000;
 /// Bytes of the header's length.
 const LENGTH_BYTES: u64 = 8;
-/// Bytes converted at a time; a multiple of every element size.
-const CHUNK: usize = 1 << 20;
 
 /// An open file whose header has been read and agrees with the file's size.
 struct Opened {
@@ -32,8 +28,8 @@ struct Opened {
 }
 
 /// See [`StateDict::read`].
-pub(super) fn read(path: &Path) -> Result<StateDict> {
-    let mut opened = open(path)?;
+pub(super) fn read(file: File, path: &Path) -> Result<StateDict> {
+    let mut opened = open(file, path)?;
     let mut state = StateDict::new();
     *state.metadata_mut() = texts(&opened.header);
     // In the order of the file, so that it is read from front to end.
@@ -47,13 +43,15 @@ pub(super) fn read(path: &Path) -> Result<StateDict> {
 }
 
 /// See [`StateDict::read_metadata`].
-pub(super) fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>> {
-    Ok(texts(&open(path)?.header))
+pub(super) fn read_metadata(file: File, path: &Path) -> Result<BTreeMap<String, String>> {
+    Ok(texts(&open(file, path)?.header))
 }
 
 /// Checks the header and the file's size without reading the tensors.
 pub(super) fn check(path: &Path) -> Result<()> {
-    open(path).map(drop)
+    let file =
+        File::open(path).map_err(|source| Error::ReadFile { path: path.to_owned(), source })?;
+    open(file, path).map(drop)
 }
 
 /// See [`StateDict::write`].
@@ -95,17 +93,18 @@ fn texts(header: &Metadata) -> BTreeMap<String, String> {
     header.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect()
 }
 
-fn open(path: &Path) -> Result<Opened> {
-    refuse_other_extensions(path)?;
+fn open(mut file: File, path: &Path) -> Result<Opened> {
     let unreadable = |source| Error::ReadFile { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
-    let mut reader = BufReader::with_capacity(CHUNK, file);
+    // Its first bytes have been looked at.
+    file.rewind().map_err(unreadable)?;
+    let mut reader = BufReader::new(file);
 
     let mut beginning = Vec::new();
     reader.by_ref().take(LENGTH_BYTES).read_to_end(&mut beginning).map_err(unreadable)?;
-    let header = read_header(&mut reader, &beginning, length)
-        .map_err(|problem| content_error(path, &beginning, problem))?;
+    let header = read_header(&mut reader, &beginning, length).map_err(|problem| {
+        Error::CorruptWeights { path: path.to_owned(), format: "safetensors", problem }
+    })?;
     Ok(Opened { reader, header })
 }
 
@@ -139,33 +138,6 @@ fn read_header(
     Ok(header)
 }
 
-/// A foreign format under this name is called by its own name; anything else is damage.
-fn content_error(path: &Path, beginning: &[u8], problem: String) -> Error {
-    let found = match beginning {
-        [b'P', b'K', 3, 4, ..] => "a zip archive (PyTorch's .pth looks like this)",
-        // The pickle protocol opcode, its version, and an opcode that pushes the first object.
-        [0x80, 2..=5, ..] => "a Python pickle (an older .pth looks like this)",
-        _ => {
-            return Error::CorruptWeights { path: path.to_owned(), problem };
-        }
-    };
-    Error::UnsupportedFormat { path: path.to_owned(), found: found.to_owned(), accepted: ACCEPTED }
-}
-
-fn refuse_other_extensions(path: &Path) -> Result<()> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    match extension.as_str() {
-        "pth" | "pt" | "th" | "bin" | "ckpt" | "h5" | "onnx" | "npz" => {
-            Err(Error::UnsupportedFormat {
-                path: path.to_owned(),
-                found: format!("a .{extension} file"),
-                accepted: ACCEPTED,
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Reads and converts one tensor. `info` has been checked, so its byte count is within the file.
 fn read_values(
     reader: &mut impl Read,
@@ -173,40 +145,25 @@ fn read_values(
     name: &str,
     path: &Path,
 ) -> Result<Vec<f32>> {
-    let convert = converter(info.dtype).ok_or_else(|| Error::UnsupportedElementType {
+    let element = element(info.dtype).ok_or_else(|| Error::UnsupportedElementType {
         path: path.to_owned(),
         tensor: name.to_owned(),
         dtype: info.dtype.to_string(),
     })?;
-    let mut left = info.data_offsets.1 - info.data_offsets.0;
-    let mut values = Vec::with_capacity(info.shape.iter().product());
-    let mut chunk = vec![0; left.min(CHUNK)];
-    while left > 0 {
-        let bytes = &mut chunk[..left.min(CHUNK)];
-        reader
-            .read_exact(bytes)
-            .map_err(|source| Error::ReadFile { path: path.to_owned(), source })?;
-        convert(bytes, &mut values);
-        left -= bytes.len();
-    }
-    Ok(values)
+    let elements = (info.data_offsets.1 - info.data_offsets.0) / element.bytes();
+    element
+        .read(reader, elements, ByteOrder::Little)
+        .map_err(|source| Error::ReadFile { path: path.to_owned(), source })
 }
 
-type Convert = fn(&[u8], &mut Vec<f32>);
-
-fn converter(dtype: Dtype) -> Option<Convert> {
-    fn each<const N: usize>(bytes: &[u8], values: &mut Vec<f32>, convert: impl Fn([u8; N]) -> f32) {
-        let (elements, _) = bytes.as_chunks::<N>();
-        values.extend(elements.iter().map(|element| convert(*element)));
+fn element(dtype: Dtype) -> Option<ElementType> {
+    match dtype {
+        Dtype::F32 => Some(ElementType::F32),
+        Dtype::F16 => Some(ElementType::F16),
+        Dtype::BF16 => Some(ElementType::BF16),
+        Dtype::F64 => Some(ElementType::F64),
+        Dtype::I64 => Some(ElementType::I64),
+        Dtype::I32 => Some(ElementType::I32),
+        _ => None,
     }
-    let convert: Convert = match dtype {
-        Dtype::F32 => |bytes, values| each(bytes, values, f32::from_le_bytes),
-        Dtype::F16 => |bytes, values| each(bytes, values, |b| f16::from_le_bytes(b).to_f32()),
-        Dtype::BF16 => |bytes, values| each(bytes, values, |b| bf16::from_le_bytes(b).to_f32()),
-        Dtype::F64 => |bytes, values| each(bytes, values, |b| f64::from_le_bytes(b) as f32),
-        Dtype::I64 => |bytes, values| each(bytes, values, |b| i64::from_le_bytes(b) as f32),
-        Dtype::I32 => |bytes, values| each(bytes, values, |b| i32::from_le_bytes(b) as f32),
-        _ => return None,
-    };
-    Some(convert)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::weights::safetensors;
+use crate::weights::format::Format;
+use crate::weights::{pth, safetensors};
 
 /// One tensor: `values` in row-major order of `shape`, in torchvision's layout
 /// (convolutions `[out, in / groups, rows, columns]`, linear layers `[out, in]`).
@@ -119,23 +120,37 @@ impl StateDict {
         &mut self.metadata
     }
 
-    /// Reads a whole `.safetensors` file. F32, F16, BF16, F64 and the integers I64 and I32 (torchvision's batch
-    /// counters) become `f32`, rounded where `f32` is coarser.
+    /// Reads a whole file: `.safetensors`, or a `.pth` in any of the three containers that `torch.save` has used.
+    /// What the file is called does not matter. F32, F16, BF16, F64 and the integers I64 and I32 (torchvision's
+    /// batch counters) become `f32`, rounded where `f32` is coarser.
+    ///
+    /// Of a `.pth` nothing is executed. Its state dict may lie under a key such as `state_dict`, and `module.` before
+    /// every name is taken off.
     ///
     /// # Errors
-    /// [`Error::ReadFile`], [`Error::UnsupportedFormat`] (for example a `.pth`), [`Error::CorruptWeights`] (cut
-    /// short, or sizes that contradict each other) and [`Error::UnsupportedElementType`], each with the file's name.
-    /// No memory is taken for a tensor before its size has been checked against the file's.
+    /// [`Error::ReadFile`], [`Error::UnsupportedFormat`] (for example Keras's `.h5`), [`Error::CorruptWeights`] (cut
+    /// short, or sizes that contradict each other), [`Error::RefusedWeights`] (a `.pth` with more than tensors in it)
+    /// and [`Error::UnsupportedElementType`], each with the file's name. No memory is taken for a tensor before its
+    /// size has been checked against the file's.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        safetensors::read(path.as_ref())
+        let path = path.as_ref();
+        match Format::of(path)? {
+            (Format::Safetensors, file) => safetensors::read(file, path),
+            (Format::Pth(container), file) => pth::read(container, &file, path),
+        }
     }
 
-    /// Reads only the texts beside the tensors; the file's sizes are checked as by [`StateDict::read`].
+    /// Reads only the texts beside the tensors; a safetensors file's sizes are checked as by [`StateDict::read`]. A
+    /// `.pth` has no texts.
     ///
     /// # Errors
     /// As [`StateDict::read`], without [`Error::UnsupportedElementType`].
     pub fn read_metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
-        safetensors::read_metadata(path.as_ref())
+        let path = path.as_ref();
+        match Format::of(path)? {
+            (Format::Safetensors, file) => safetensors::read_metadata(file, path),
+            (Format::Pth(_), _) => Ok(BTreeMap::new()),
+        }
     }
 
     /// Writes a `.safetensors` file with all tensors as F32. The file appears under its name only when it is whole
