@@ -168,7 +168,7 @@ pub enum Error {
     /// No weights are at hand and none can be fetched.
     #[error(
         "no weights for {architecture}: {reason}. Any of these helps:\n  \
-         1. give a file you have: --weights PATH (safetensors, torchvision's names)\n  \
+         1. give a file you have: --weights PATH (.safetensors or .pth, torchvision's names)\n  \
          2. put that file into the cache folder under exactly this name: {}\n  \
          3. run once on a machine with network access, or choose --weights quickstart \
          (after the quickstart example) or --weights none (random start)",

@@ -98,7 +98,7 @@ fn published_digits_have_the_right_form() {
         }
     }
     for arch in Arch::ALL {
-        let source = arch.architecture().readable_source().unwrap();
+        let source = arch.architecture().preferred_source().unwrap();
         // f32 values, running statistics and a header: a rounded size is within 2 % of the parameters' bytes.
         let parameters = 4.0 * arch.architecture().parameter_count(Some(1000)) as f64;
         let ratio = source.size.bytes().unwrap() as f64 / parameters;

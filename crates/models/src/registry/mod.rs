@@ -116,9 +116,9 @@ impl Architecture {
         usize::from(stage >= self.stages_in_first_group)
     }
 
-    /// The preferred source among those whose format this version reads.
-    pub fn readable_source(&self) -> Option<&WeightSource> {
-        self.sources.iter().find(|source| source.format.is_readable())
+    /// The source that is fetched where none is at hand.
+    pub fn preferred_source(&self) -> Option<&WeightSource> {
+        self.sources.first()
     }
 
     /// Checks that a network can be built from this row.

@@ -3,7 +3,7 @@
 //! Weight sources name published files only. The safetensors files are timm's copies of torchvision's weights on
 //! the Hugging Face hub, under torchvision's tensor names; their sha256 is the one the hub shows for the file, and
 //! a file whose digits are not known to be published says so. The `.pth` files are torchvision's own; the digits in
-//! their names are the beginning of their sha256. They are listed although this version reads no `.pth`.
+//! their names are the beginning of their sha256. Those of 2017 hold the same weights in a container of that time.
 
 use std::borrow::Cow;
 
@@ -120,6 +120,7 @@ const RESNET18_WEIGHTS: &[WeightSource] = &[
         "top-1 69.8 %"
     ),
     torchvision!("resnet18", "f37072fd", "IMAGENET1K_V1", 44_661),
+    torchvision!("resnet18", "5c106cde", "IMAGENET1K_V1", 44_658),
 ];
 
 const RESNET34_WEIGHTS: &[WeightSource] = &[
@@ -132,6 +133,7 @@ const RESNET34_WEIGHTS: &[WeightSource] = &[
         "top-1 73.3 %; the sha256 is the one public projects pin for this file"
     ),
     torchvision!("resnet34", "b627a593", "IMAGENET1K_V1", 83_275),
+    torchvision!("resnet34", "333f7ec4", "IMAGENET1K_V1", 83_262),
 ];
 
 const RESNET50_WEIGHTS: &[WeightSource] = &[
@@ -144,6 +146,7 @@ const RESNET50_WEIGHTS: &[WeightSource] = &[
         "top-1 76.1 %"
     ),
     torchvision!("resnet50", "0676ba61", "IMAGENET1K_V1", 97_781),
+    torchvision!("resnet50", "19c8e357", "IMAGENET1K_V1", 97_754),
     torchvision!("resnet50", "11ad3fa6", "IMAGENET1K_V2", 97_790),
 ];
 
@@ -157,6 +160,7 @@ const RESNET101_WEIGHTS: &[WeightSource] = &[
         "top-1 77.4 %"
     ),
     torchvision!("resnet101", "63fe2227", "IMAGENET1K_V1", 170_511),
+    torchvision!("resnet101", "5d3b4d8f", "IMAGENET1K_V1", 170_449),
     torchvision!("resnet101", "cd907fc2", "IMAGENET1K_V2", 170_530),
 ];
 
@@ -170,6 +174,7 @@ const RESNET152_WEIGHTS: &[WeightSource] = &[
         "top-1 78.3 %"
     ),
     torchvision!("resnet152", "394f9c45", "IMAGENET1K_V1", 230_434),
+    torchvision!("resnet152", "b121ed2d", "IMAGENET1K_V1", 230_342),
     torchvision!("resnet152", "f82ba261", "IMAGENET1K_V2", 230_474),
 ];
 

@@ -11,15 +11,8 @@ use super::Checksum;
 pub enum WeightFormat {
     /// The safetensors format.
     Safetensors,
-    /// What `torch.save` writes. Listed in the registry, but not read by this version.
+    /// What `torch.save` writes, in any of its containers.
     Pth,
-}
-
-impl WeightFormat {
-    /// Whether this version reads the format.
-    pub fn is_readable(self) -> bool {
-        matches!(self, Self::Safetensors)
-    }
 }
 
 impl fmt::Display for WeightFormat {

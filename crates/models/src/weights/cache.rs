@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 const VARIABLE: &str = "FASTLEARN_CACHE";
 /// Folder of the weights inside the cache folder.
 const WEIGHTS: &str = "weights";
+/// How files with weights end.
+const SUFFIXES: [&str; 2] = [".safetensors", ".pth"];
 
 /// The cache folder: `chosen` (the option `--cache-dir`), else the environment variable `FASTLEARN_CACHE`, else the
 /// platform's: `$XDG_CACHE_HOME/fastlearn` or `~/.cache/fastlearn`, on macOS `~/Library/Caches/fastlearn`, on
@@ -23,7 +25,7 @@ pub fn cache_folder(chosen: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// Where weights of that name live in a cache folder: `CACHE/weights/NAME.safetensors`. A name that already ends in
-/// `.safetensors` is taken as it is.
+/// `.safetensors` or `.pth` is taken as it is.
 ///
 /// # Errors
 /// [`Error::InvalidWeightsName`] for a name that is not a plain file name.
@@ -33,11 +35,12 @@ pub fn weights_path(cache: &Path, name: &str) -> Result<PathBuf> {
     if !plain {
         return Err(Error::InvalidWeightsName { name: name.to_owned() });
     }
-    let stem = name.strip_suffix(".safetensors").unwrap_or(name);
-    Ok(cache.join(WEIGHTS).join(format!("{stem}.safetensors")))
+    let is_whole = SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
+    let file = if is_whole { name.to_owned() } else { format!("{name}.safetensors") };
+    Ok(cache.join(WEIGHTS).join(file))
 }
 
-/// Names of the weights that a cache folder holds, sorted; none if the folder cannot be read.
+/// Names of the weights that a cache folder holds, sorted, without `.safetensors`; none if the folder cannot be read.
 pub fn cached_weights(cache: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(cache.join(WEIGHTS))
         .into_iter()
@@ -45,7 +48,8 @@ pub fn cached_weights(cache: &Path) -> Vec<String> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            name.strip_suffix(".safetensors").map(str::to_owned)
+            let is_weights = SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
+            is_weights.then(|| name.strip_suffix(".safetensors").unwrap_or(&name).to_owned())
         })
         .collect();
     names.sort();
@@ -109,6 +113,8 @@ mod tests {
         let expected = Path::new("/cache/weights/quickstart.safetensors");
         assert_eq!(weights_path(cache, "quickstart").unwrap(), expected);
         assert_eq!(weights_path(cache, "quickstart.safetensors").unwrap(), expected);
+        let pth = Path::new("/cache/weights/resnet18-5c106cde.pth");
+        assert_eq!(weights_path(cache, "resnet18-5c106cde.pth").unwrap(), pth);
         for name in ["", "..", "../x", "a/b", "a\\b", ".hidden", "c:x"] {
             assert!(weights_path(cache, name).is_err(), "{name}");
         }

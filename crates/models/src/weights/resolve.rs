@@ -74,8 +74,8 @@ impl WeightsRequest {
         }
     }
 
-    /// Finds the file: `path` if given; else `name` in the cache folder if given; else the architecture's preferred
-    /// readable source, from the cache folder or fetched into it.
+    /// Finds the file: `path` if given; else `name` in the cache folder if given; else any published file of the
+    /// architecture that lies in the cache folder; else the preferred one, which is fetched into it.
     ///
     /// # Errors
     /// [`Error::ReadFile`] for a `path` that is not there, [`Error::UnknownWeights`] for a `name` that is not,
@@ -101,14 +101,20 @@ impl WeightsRequest {
         self.published(cache, observer)
     }
 
-    /// The preferred readable source, from the cache folder or fetched into it.
+    /// A published file that lies in the cache folder, or the preferred one fetched into it.
     fn published(
         &self,
         cache: PathBuf,
         observer: &mut dyn DownloadObserver,
     ) -> Result<ResolvedWeights> {
         let architecture = &self.architecture;
-        let source = architecture.readable_source();
+        for source in architecture.sources.iter() {
+            let path = weights_path(&cache, &source.file_name)?;
+            if path.is_file() {
+                return Ok(ResolvedWeights { path, origin: Origin::Cache });
+            }
+        }
+        let source = architecture.preferred_source();
         let file_name = source.map_or(&architecture.name, |source| &source.file_name);
         let path = weights_path(&cache, file_name)?;
         if path.is_file() {
@@ -120,7 +126,7 @@ impl WeightsRequest {
             cache_file: path.clone(),
             download: download.map(Box::new),
         };
-        let source = source.ok_or_else(|| without(why_no_source(architecture), None))?;
+        let source = source.ok_or_else(|| without("none are published".to_owned(), None))?;
         match self.downloader.fetch(source, &path, observer) {
             Ok(_) => Ok(ResolvedWeights { path, origin: Origin::Download }),
             Err(error @ (Error::Unreachable { .. } | Error::HttpStatus { .. })) => {
@@ -137,17 +143,4 @@ fn existing(path: PathBuf) -> Result<ResolvedWeights> {
         Ok(_) => Err(Error::ReadFile { path, source: std::io::ErrorKind::IsADirectory.into() }),
         Err(source) => Err(Error::ReadFile { path, source }),
     }
-}
-
-/// Why nothing can be fetched: no public weights at all, or only in formats that are not read.
-fn why_no_source(architecture: &Architecture) -> String {
-    if architecture.sources.is_empty() {
-        return "none are published".to_owned();
-    }
-    let listed: Vec<String> = architecture
-        .sources
-        .iter()
-        .map(|source| format!("{} ({})", source.address, source.format))
-        .collect();
-    format!("the published files are of a format this version does not read: {}", listed.join(", "))
 }

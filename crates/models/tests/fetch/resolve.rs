@@ -94,20 +94,33 @@ fn without_network_three_remedies_are_named() {
 }
 
 #[test]
-fn no_source_and_unreadable_sources_are_explained() {
+fn without_a_source_the_name_of_a_file_is_told() {
     let cache = tempfile::tempdir().unwrap();
     let message = request(vec![], cache.path()).resolve(&mut Silent).unwrap_err().to_string();
     assert!(
         message.contains("none are published") && message.contains("tiny.safetensors"),
         "{message}"
     );
+}
 
-    let pth = WeightSource { format: WeightFormat::Pth, ..source("http://127.0.0.1:1", b"") };
-    let message = request(vec![pth], cache.path()).resolve(&mut Silent).unwrap_err().to_string();
-    assert!(
-        message.contains("format this version does not read") && message.contains(".pth"),
-        "{message}"
-    );
+/// Someone put torchvision's own file into the cache folder: nothing has to be fetched.
+#[test]
+fn any_published_file_in_the_cache_will_do() {
+    let cache = tempfile::tempdir().unwrap();
+    let preferred = source("http://127.0.0.1:1", b"");
+    let pth = WeightSource {
+        format: WeightFormat::Pth,
+        file_name: "tiny-0123abcd.pth".into(),
+        ..preferred.clone()
+    };
+    let request = request(vec![preferred, pth], cache.path());
+    assert!(request.resolve(&mut Silent).is_err());
+    let path = weights_path(cache.path(), "tiny-0123abcd.pth").unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, b"").unwrap();
+    let found = request.resolve(&mut Silent).unwrap();
+    assert_eq!((found.path, found.origin), (path, Origin::Cache));
+    assert_eq!(cached_weights(cache.path()), ["tiny-0123abcd.pth"]);
 }
 
 #[test]
