@@ -1,20 +1,46 @@
-//! The host's own memory as a device's memory.
+//! The host's own memory as a device's memory. Large blocks are mappings of their own, in huge pages
+//! where the system has them.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use memmap2::MmapMut;
 
 use super::{ALIGNMENT, Address, Event, RawMemory, Staging};
 use crate::{Error, Result};
 
+/// Blocks from this size on are mapped: a huge page of x86-64 and of most ARM systems.
+const MAPPED: usize = 2 << 20;
+
 /// Memory of this process, aligned for vector loads.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct HostMemory {
     name: &'static str,
+    /// The large blocks by where they begin.
+    mapped: Mutex<HashMap<Address, MmapMut>>,
 }
 
 impl HostMemory {
     /// Host memory that calls itself `name` in messages.
     pub fn new(name: &'static str) -> HostMemory {
-        HostMemory { name }
+        HostMemory { name, mapped: Mutex::default() }
+    }
+
+    fn mapped(&self) -> MutexGuard<'_, HashMap<Address, MmapMut>> {
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A zeroed block whose pages the system provides when they are first touched. With pages of 4 KiB
+    /// the first pass over an activation would take longer for faults than for its arithmetic.
+    fn map(&self, bytes: usize) -> Option<Address> {
+        let mut block = MmapMut::map_anon(bytes).ok()?;
+        // Where there are no huge pages, small ones do.
+        #[cfg(target_os = "linux")]
+        let _ = block.advise(memmap2::Advice::HugePage);
+        let address = block.as_mut_ptr() as Address;
+        self.mapped().insert(address, block);
+        Some(address)
     }
 
     fn layout(bytes: usize) -> Option<Layout> {
@@ -41,16 +67,20 @@ impl RawMemory for HostMemory {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Option<Address>> {
+        if bytes >= MAPPED {
+            return Ok(self.map(bytes));
+        }
         let Some(layout) = Self::layout(bytes) else { return Ok(None) };
-        // Zeroed, so that a slice of a fresh block never shows uninitialised memory; the operating
-        // system hands out large blocks zeroed anyway.
+        // Zeroed, so that a slice of a fresh block never shows uninitialised memory.
         // SAFETY: the layout has at least one byte.
         let pointer = unsafe { alloc_zeroed(layout) };
         Ok((!pointer.is_null()).then_some(pointer as Address))
     }
 
     unsafe fn free(&self, address: Address, bytes: usize) {
-        if let Some(layout) = Self::layout(bytes) {
+        if bytes >= MAPPED {
+            self.mapped().remove(&address);
+        } else if let Some(layout) = Self::layout(bytes) {
             // SAFETY: the caller hands back what `allocate` gave for the same number of bytes.
             unsafe { dealloc(address as *mut u8, layout) };
         }

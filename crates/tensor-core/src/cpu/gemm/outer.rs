@@ -17,9 +17,11 @@ use super::{Kernels, SharedTarget, Window};
 use crate::memory::WriteMode;
 
 /// Pixels whose packed columns stay in the first-level cache.
-const CHUNK: usize = 384;
-/// Panels whose packed pixels stay in the second-level cache.
+const CHUNK: usize = 256;
+/// Panels whose packed pixels stay in the second-level cache. A packed row is used by all panels and
+/// taps of its block: with a single tap it takes more panels for packing not to count.
 const BLOCK_PANELS: usize = 2;
+const BLOCK_PANELS_OF_ONE_TAP: usize = 8;
 /// Rows whose packed pixels stay in the second-level cache.
 const BLOCK_ROWS: usize = 260;
 /// With fewer tasks than this, pixels are split as well.
@@ -58,7 +60,8 @@ impl Cut {
     fn new(kernels: &Kernels, pixels: usize, rows: usize, columns: usize, taps: usize) -> Cut {
         let row_blocks = rows.div_ceil(BLOCK_ROWS);
         let block_rows = rows.div_ceil(row_blocks).next_multiple_of(kernels.outer_tile_rows);
-        let block_columns = BLOCK_PANELS * kernels.columns;
+        let block_panels = if taps == 1 { BLOCK_PANELS_OF_ONE_TAP } else { BLOCK_PANELS };
+        let block_columns = block_panels * kernels.columns;
         let column_blocks = columns.div_ceil(block_columns);
         let wanted = ENOUGH_TASKS / (row_blocks * column_blocks);
         let most = (pixels / (2 * CHUNK)).min(MOST_PARTIALS / (rows * columns * taps).max(1));
