@@ -8,6 +8,8 @@ mod debug;
 mod doctor;
 mod download;
 mod error;
+mod judgement;
+mod label_arguments;
 mod evaluate;
 mod lr_find;
 mod machine;

@@ -72,7 +72,6 @@ impl Reporter {
         if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
             self.bar.set_style(style);
         }
-        self.print(header());
     }
 
     fn batch(&mut self, pictures: usize, loss: f32, last_rate: f32, waited: f64) {
@@ -108,7 +107,13 @@ impl Listener for Reporter {
             Event::BatchEnds { pictures, smoothed, rate, waited, .. } => {
                 self.batch(pictures, smoothed, rate, waited);
             }
-            Event::EpochEnds { row } => self.print(table_row(row)),
+            Event::EpochEnds { row } => {
+                // What is measured is known from the first row on.
+                if row.epoch == 0 {
+                    self.print(header(row));
+                }
+                self.print(table_row(row));
+            }
             Event::FitEnds => self.bar.finish_and_clear(),
             Event::Notice(text) => self.bar.suspend(|| self.console.note(text)),
             _ => {}
@@ -117,24 +122,23 @@ impl Listener for Reporter {
     }
 }
 
-fn header() -> String {
-    format!(
-        "{:>5} {:>5} {:>10} {:>10} {:>9} {:>13}",
-        "cycle", "epoch", "trn_loss", "val_loss", "accuracy", "time"
-    )
+/// Column titles; without validation there are no columns for it.
+fn header(row: &EpochRow) -> String {
+    let mut line = format!("{:>5} {:>5} {:>10}", "cycle", "epoch", "trn_loss");
+    if row.valid_loss.is_some() {
+        line.push_str(&format!(" {:>10}", "val_loss"));
+    }
+    row.metrics.iter().for_each(|(name, _)| line.push_str(&format!(" {name:>9}")));
+    format!("{line} {:>13}", "time")
 }
 
 fn table_row(row: &EpochRow) -> String {
-    let accuracy = row.metrics.iter().find(|(name, _)| name == "accuracy");
-    format!(
-        "{:>5} {:>5} {:>10.6} {:>10} {:>9} {:>13}",
-        row.cycle,
-        row.epoch,
-        row.train_loss,
-        row.valid_loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.6}")),
-        accuracy.map_or_else(|| "-".to_owned(), |(_, value)| format!("{value:.6}")),
-        duration(row.seconds),
-    )
+    let mut line = format!("{:>5} {:>5} {:>10.6}", row.cycle, row.epoch, row.train_loss);
+    if let Some(loss) = row.valid_loss {
+        line.push_str(&format!(" {loss:>10.6}"));
+    }
+    row.metrics.iter().for_each(|(_, value)| line.push_str(&format!(" {value:>9.6}")));
+    format!("{line} {:>13}", duration(row.seconds))
 }
 
 /// Keeps what the history plot shows; its clones share one record.

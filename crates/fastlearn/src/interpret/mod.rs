@@ -15,9 +15,10 @@ pub use error::InterpretError;
 pub use grid::{PictureGrid, Tile};
 pub use plots::{
     ConfusionPlot, FinderLossPlot, FinderRatePlot, HistoryEpoch, HistoryPlot, SchedulePlot,
+    ThresholdPlot,
 };
 pub use select::{most_correct, most_incorrect, most_uncertain};
-pub use table::{class_table, confusion_table, mistake_table, text_table};
+pub use table::{class_table, confusion_table, mistake_table, tag_table, text_table};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Small tables as text, for terminals and logs.
 
-use crate::metrics::ConfusionMatrix;
+use crate::metrics::{ClassScore, ConfusionMatrix, ScoredTags};
 
 /// A table with a heading: the first column to the left, the others, numbers, to the right.
 ///
@@ -69,13 +69,28 @@ pub fn mistake_table(matrix: &ConfusionMatrix, names: &[String], count: usize) -
 
 /// Precision, recall and F1 of every class with its number of pictures; a dash where there is nothing to measure.
 pub fn class_table(matrix: &ConfusionMatrix, names: &[String]) -> String {
-    let part = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-    let row = |(class, score): (usize, crate::metrics::ClassScore)| {
+    let row = |(class, score): (usize, ClassScore)| {
         let support = score.support.to_string();
         vec![name(names, class), part(score.precision), part(score.recall), part(score.f1), support]
     };
     let rows: Vec<_> = matrix.class_scores().into_iter().enumerate().map(row).collect();
     text_table(&["class", "precision", "recall", "f1", "pictures"], &rows)
+}
+
+/// Precision, recall and F2 of every class at a threshold, where a picture may have several.
+pub fn tag_table(scored: &ScoredTags, names: &[String], threshold: f32) -> String {
+    let thresholds = vec![threshold; scored.classes()];
+    let scores = scored.class_scores(&thresholds).into_iter().zip(scored.class_f_beta(2.0, &thresholds));
+    let row = |(class, (score, f2)): (usize, (ClassScore, Option<f64>))| {
+        let support = score.support.to_string();
+        vec![name(names, class), part(score.precision), part(score.recall), part(f2), support]
+    };
+    let rows: Vec<_> = scores.enumerate().map(row).collect();
+    text_table(&["class", "precision", "recall", "f2", "pictures"], &rows)
+}
+
+fn part(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
 /// A class without a name goes by its number.
@@ -107,6 +122,19 @@ mod tests {
             "class  precision  recall     f1  pictures\n\
              cats       0.995   0.998  0.997      1000\n\
              dogs       0.998   0.995  0.996      1000\n"
+        );
+    }
+
+    #[test]
+    fn tags_are_scored_class_by_class() {
+        let tags = [vec![0], vec![0, 1], vec![]];
+        let probabilities = [0.9, 0.3, 0.4, 0.8, 0.6, 0.1];
+        let scored = ScoredTags::new(&probabilities, 2, &tags).expect("valid");
+        assert_eq!(
+            tag_table(&scored, &["sea".to_owned()], 0.5),
+            "class  precision  recall     f2  pictures\n\
+             sea        0.500   0.500  0.500         2\n\
+             1          1.000   1.000  1.000         1\n"
         );
     }
 }

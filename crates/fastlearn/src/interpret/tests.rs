@@ -118,6 +118,19 @@ fn history_plots_show_stages() {
     assert!(HistoryPlot::default().to_png().is_err());
 }
 
+#[test]
+fn threshold_plots_mark_the_best() {
+    let score = |threshold: f32| 0.9 - f64::from(threshold - 0.3).powi(2);
+    let points = (1..=99).map(|i| f32::from(i as u8) / 100.0);
+    let points = points.map(|threshold| ThresholdScore { threshold, score: score(threshold) });
+    let curve = ThresholdCurve { beta: 2.0, points: points.collect() };
+    let svg = drawn("thresholds", &ThresholdPlot(&curve));
+    for text in ["best 0.30", "0.2", "F2 over the threshold"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    assert!(ThresholdPlot(&ThresholdCurve { points: vec![], ..curve }).to_png().is_err());
+}
+
 fn matrix(classes: usize, rows: usize, accuracy: f32) -> ConfusionMatrix {
     let mut matrix = ConfusionMatrix::new(classes);
     for row in 0..rows {

@@ -8,8 +8,10 @@ mod finder;
 mod history;
 mod label;
 mod schedule;
+mod threshold;
 
 pub use confusion::ConfusionPlot;
 pub use finder::{FinderLossPlot, FinderRatePlot};
 pub use history::{HistoryEpoch, HistoryPlot};
 pub use schedule::SchedulePlot;
+pub use threshold::ThresholdPlot;
