@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use fastlearn::data::HoldOut;
+use fastlearn::data::{HoldOut, LabelKind, Validation};
 use fastlearn::train::LearnerBuilder;
 use fastlearn::{Arch, Device, ImageData, Learner, Transforms};
 use models::weights::Silent;
@@ -14,6 +14,8 @@ use models::{Architecture, StateDict, WeightsRequest};
 use serde::Serialize;
 
 use super::error::{CommandError, Result};
+use super::label_arguments::LabelArguments;
+use super::output::Console;
 
 /// Whole numbers from 1.
 pub fn at_least_one() -> RangedU64ValueParser<usize> {
@@ -24,7 +26,8 @@ pub fn at_least_one() -> RangedU64ValueParser<usize> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pictures")]
 pub struct DataArguments {
-    /// The folder of pictures: DIR/CLASS/*, or DIR/train/CLASS/* and DIR/valid/CLASS/*
+    /// The folder of pictures: DIR/CLASS/*, or DIR/train/CLASS/* and DIR/valid/CLASS/*; or the folder
+    /// that --csv or --names are about
     #[arg(value_name = "DIR", help_heading = None)]
     pub folder: PathBuf,
     /// Side of the square that the network sees, in pixels
@@ -45,6 +48,25 @@ pub struct DataArguments {
     /// fold such as 3 (of the five fifths 0 to 4), or both as 3:0.2. The same for every seed
     #[arg(long, value_name = "FRACTION|FOLD", default_value = "0.2", value_parser = parse_hold_out)]
     pub valid: HoldOut,
+    /// Hold out the pictures whose ids are in the first column of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "valid")]
+    pub valid_ids: Option<PathBuf>,
+    /// Learn from every labelled picture and judge by none
+    #[arg(long, conflicts_with_all = ["valid", "valid_ids"])]
+    pub all: bool,
+    /// Let rare classes come more often in training, as copies that are augmented differently, at most N
+    /// of a picture
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10",
+          value_parser = at_least_one())]
+    pub oversample: Option<usize>,
+    /// The pictures of this folder to predict when all is done, labelled or not: see --test-csv
+    #[arg(long, value_name = "FOLDER")]
+    pub test: Option<PathBuf>,
+    /// Labels of the test pictures, a table like that of --csv
+    #[arg(long, value_name = "FILE", requires = "csv")]
+    pub test_csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub labels: LabelArguments,
     /// Use at most N training pictures, evenly by class: for a quick look
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub limit: Option<usize>,
@@ -71,21 +93,63 @@ pub enum TransformsName {
 }
 
 impl DataArguments {
-    /// Reads the folder; decodes nothing.
+    /// Reads the folder, the table or the names; decodes nothing. What was found out that nobody said goes
+    /// to standard error.
     pub fn open(&self) -> Result<ImageData> {
-        let data = ImageData::holding_out(&self.folder, self.transforms(), self.valid)?
-            .batch_size(self.batch_size)
-            .seed(self.seed);
+        let data = self.labelled()?.batch_size(self.batch_size).seed(self.seed);
         let data = self.workers.map_or(data.clone(), |workers| data.workers(workers));
         let data = self.limit.map_or(data.clone(), |limit| data.limit(limit));
-        if data.classes().len() < 2 {
+        let data = match self.oversample {
+            Some(most) => data.oversample(most)?,
+            None => data,
+        };
+        let data = self.with_test(data)?;
+        let console = Console::new(true);
+        data.notices().iter().for_each(|notice| console.note(notice));
+        if data.classes().len() < 2 && data.label_kind() == LabelKind::One {
             return Err(CommandError::Request(format!(
-                "{}: there is one class, `{}`; a classifier needs at least two class folders",
+                "{}: there is one class, `{}`; a classifier needs at least two",
                 self.folder.display(),
                 data.classes().join(", ")
             )));
         }
         Ok(data)
+    }
+
+    fn labelled(&self) -> Result<ImageData> {
+        let (folder, transforms, validation) = (&self.folder, self.transforms(), self.validation());
+        Ok(match (self.labels.table(folder), &self.labels.names) {
+            (Some(csv), _) => ImageData::from_csv(csv.validation(validation), transforms)?,
+            (None, Some(pattern)) => {
+                ImageData::from_names_holding_out(folder, pattern, transforms, validation)?
+            }
+            (None, None) => ImageData::holding_out(folder, transforms, validation)?,
+        })
+    }
+
+    /// What is held out.
+    pub fn validation(&self) -> Validation {
+        match (&self.valid_ids, self.all) {
+            (Some(file), _) => Validation::IdFile(file.clone()),
+            (None, true) => Validation::Nothing,
+            (None, false) => self.valid.into(),
+        }
+    }
+
+    fn with_test(&self, data: ImageData) -> Result<ImageData> {
+        Ok(match (&self.test, &self.test_csv) {
+            (images, Some(file)) => {
+                let csv = self.labels.table_of(&self.folder, file, images.as_deref());
+                data.with_test_csv(csv)?
+            }
+            (Some(folder), None) => data.with_test(folder)?,
+            (None, None) => data,
+        })
+    }
+
+    /// Whether the test pictures are to be predicted: they were named.
+    pub fn predicts_test(&self) -> bool {
+        self.test.is_some() || self.test_csv.is_some()
     }
 
     fn transforms(&self) -> Transforms {

@@ -4,40 +4,53 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use fastlearn::data::{HoldOut, Labels, pictures_in, read_folders};
-use fastlearn::interpret::{class_table, confusion_table, mistake_table};
-use fastlearn::metrics::{ConfusionMatrix, Scored};
-use fastlearn::predict::Tta;
+use fastlearn::data::{
+    HoldOut, LabelKind, Labels, Split, Validation, cross_validation_indexes, pictures_in,
+    read_folders,
+};
+use fastlearn::train::ModelDescription;
+use fastlearn::{ImageData, Transforms};
+use models::weights::write_atomically;
 use serde_json::{Value, json};
 
 use super::error::{CommandError, Result};
+use super::judgement::Judgement;
+use super::label_arguments::LabelArguments;
 use super::machine::MachineArguments;
 use super::output::Console;
-use super::predict::PredictionArguments;
+use super::predict::{PredictionArguments, threshold_or_default};
+use super::predictions_file::write_csv;
 
 /// Folders of validation pictures within a data folder, by the names that `train` knows.
 const VALID: [&str; 3] = ["valid", "val", "validation"];
-/// A confusion matrix of more classes is printed with numbers for names.
-const MOST_NAMED: usize = 12;
-/// Mistakes listed.
-const MISTAKES: usize = 10;
 
-/// Judges a model by labelled pictures: accuracy with its 95 % interval, log loss, confusion matrix.
+/// Judges a model by labelled pictures: accuracy with its 95 % interval, log loss, confusion matrix; F2
+/// over all pictures and each class's precision and recall where pictures have several labels.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
     /// The file that `train` left
     model: PathBuf,
-    /// Pictures in class folders: DIR/CLASS/*, or a data folder with DIR/valid/CLASS/*
+    /// Pictures in class folders: DIR/CLASS/*, or a data folder with DIR/valid/CLASS/*; or the folder
+    /// that --csv or --names are about
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Which pictures of DIR [default: its folder `valid`, else all]
     #[arg(long, value_name = "NAME")]
     split: Option<SplitName>,
+    /// With several labels a picture: the probability above which one is predicted [default: the best
+    /// for these pictures]
+    #[arg(long, value_name = "PROBABILITY", value_parser = super::predict::parse_threshold)]
+    threshold: Option<f32>,
+    /// Write the predictions into this CSV file too
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
     /// Print one JSON document to standard output
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     way: PredictionArguments,
+    #[command(flatten)]
+    labels: LabelArguments,
     #[command(flatten)]
     machine: MachineArguments,
 }
@@ -45,9 +58,9 @@ pub struct EvaluateArguments {
 /// Parts of a data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SplitName {
-    /// Every picture in DIR/CLASS
+    /// Every picture in DIR/CLASS, or of the table
     All,
-    /// DIR/valid, or the fifth of DIR/CLASS that `train` holds out by default
+    /// DIR/valid, or the fifth of DIR/CLASS or of the table that `train` holds out by default
     Valid,
     /// DIR/train
     Train,
@@ -58,15 +71,74 @@ enum SplitName {
 pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let console = Console::new(arguments.json);
     let predictor = arguments.way.open(&arguments.model, &arguments.machine)?;
-    let classes = &predictor.description().classes;
-    let (files, labels) = labelled_files(&arguments.folder, arguments.split, classes)?;
-    let mut predictions = arguments.way.predict(&predictor, files)?;
-    predictions.labels = Labels::One(labels);
-    let scored = predictions.scored()?;
-    if !console.is_json() {
-        console.line(report(&scored, classes));
+    let description = predictor.description();
+    let split = labelled_pictures(arguments, description, console)?;
+    let predictions = arguments.way.predict_split(&predictor, &split)?;
+    let (judgement, classes) =
+        (Judgement::at(&predictions, arguments.threshold)?, &description.classes);
+    if let Some(path) = &arguments.predictions {
+        let threshold = threshold_or_default(arguments.threshold);
+        write_atomically(path, |writer| write_csv(writer, &predictions, classes, threshold))?;
     }
-    console.document(&document(&scored, classes, arguments.way.tta))
+    if !console.is_json() {
+        console.line(format!("{}\n\n{}", judgement.line(), judgement.tables(classes)));
+    }
+    console.document(&document(&judgement, classes, arguments.way.tta.to_string()))
+}
+
+/// The pictures with their labels in the model's order of classes.
+fn labelled_pictures(
+    arguments: &EvaluateArguments,
+    model: &ModelDescription,
+    console: Console,
+) -> Result<Split> {
+    let EvaluateArguments { folder, split, labels, .. } = arguments;
+    let is_valid = *split == Some(SplitName::Valid);
+    if let Some(part @ (SplitName::Train | SplitName::Test)) = *split
+        && (labels.csv.is_some() || labels.names.is_some())
+    {
+        let name = if part == SplitName::Train { "train" } else { "test" };
+        return Err(CommandError::Request(format!(
+            "--split {name} is a folder of DIR; with --csv or --names there are `all` and `valid`"
+        )));
+    }
+    if let Some(csv) = labels.table(folder) {
+        let (all, notices) = csv.pictures(&model.classes, model.label_kind)?;
+        notices.iter().for_each(|notice| console.note(notice));
+        return Ok(if is_valid { fifth(&all) } else { all });
+    }
+    if model.label_kind == LabelKind::Several {
+        return Err(CommandError::Request(
+            "the model gives pictures several labels; judge it by a table of them with --csv"
+                .into(),
+        ));
+    }
+    if let Some(pattern) = &labels.names {
+        let all = Validation::Nothing;
+        let data = ImageData::from_names_holding_out(folder, pattern, Transforms::none(16), all)?;
+        let labels = of_model(folder, data.classes(), data.train(), &model.classes)?;
+        let all = Split::labelled(data.train().files().to_vec(), labels);
+        return Ok(if is_valid { fifth(&all) } else { all });
+    }
+    let (files, labels) = labelled_files(folder, *split, &model.classes)?;
+    Ok(Split::labelled(files, Labels::One(labels)))
+}
+
+/// What `train` holds out by default.
+fn fifth(all: &Split) -> Split {
+    let HoldOut { fold, fraction, seed } = HoldOut::default();
+    let mut held = cross_validation_indexes(all.len(), fold, fraction, seed);
+    held.sort_unstable();
+    all.select(&held)
+}
+
+/// A split's labels as the model numbers them.
+fn of_model(folder: &Path, names: &[String], split: &Split, classes: &[String]) -> Result<Labels> {
+    let of_model: Result<Vec<u32>> =
+        names.iter().map(|name| label_of(folder, name, classes)).collect();
+    let of_model = of_model?;
+    let labels = split.labels().one().unwrap_or_default();
+    Ok(Labels::One(labels.iter().map(|&label| of_model[label as usize]).collect()))
 }
 
 /// The pictures and their labels in the model's order of classes.
@@ -87,13 +159,9 @@ fn labelled_files(
 
 fn held_out(folder: &Path, classes: &[String]) -> Result<(Vec<PathBuf>, Vec<u32>)> {
     let folders = read_folders(folder, HoldOut::default())?;
-    let valid = folders.valid;
-    let of_model: Result<Vec<u32>> =
-        folders.classes.iter().map(|name| label_of(folder, name, classes)).collect();
-    let of_model = of_model?;
-    let labels = valid.labels().one().unwrap_or_default();
-    let labels = labels.iter().map(|&label| of_model[label as usize]).collect();
-    Ok((valid.files().to_vec(), labels))
+    let labels = of_model(folder, &folders.classes, &folders.valid, classes)?;
+    let labels = labels.one().unwrap_or_default().to_vec();
+    Ok((folders.valid.files().to_vec(), labels))
 }
 
 fn class_folders(folder: &Path, classes: &[String]) -> Result<(Vec<PathBuf>, Vec<u32>)> {
@@ -134,49 +202,10 @@ fn label_of(folder: &Path, name: &str, classes: &[String]) -> Result<u32> {
     })
 }
 
-fn report(scored: &Scored, classes: &[String]) -> String {
-    let (matrix, interval) = (scored.confusion(), scored.accuracy_interval());
-    let mut text = format!(
-        "accuracy: {:.2} % (95 % interval {:.2} to {:.2} %), {} of {} pictures\nlog loss: {:.5}\n\n{}",
-        100.0 * scored.accuracy(),
-        100.0 * interval.low,
-        100.0 * interval.high,
-        scored.correct(),
-        scored.len(),
-        scored.log_loss(),
-        matrix_text(&matrix, classes),
-    );
-    if scored.correct() < scored.len() {
-        text.push_str(&format!("\n{}", mistake_table(&matrix, classes, MISTAKES)));
-    }
-    text
-}
-
-/// Scores of every class and the confusion matrix; many classes go by their numbers in the matrix.
-fn matrix_text(matrix: &ConfusionMatrix, classes: &[String]) -> String {
-    if classes.len() <= MOST_NAMED {
-        return format!("{}\n{}", class_table(matrix, classes), confusion_table(matrix, classes));
-    }
-    let numbers: Vec<String> = (1..=classes.len()).map(|number| number.to_string()).collect();
-    let width = classes.len().to_string().len();
-    let numbered: Vec<String> =
-        numbers.iter().zip(classes).map(|(n, class)| format!("{n:>width$} {class}")).collect();
-    format!("{}\n{}", class_table(matrix, &numbered), confusion_table(matrix, &numbers))
-}
-
-fn document(scored: &Scored, classes: &[String], tta: Tta) -> Value {
-    let (matrix, interval) = (scored.confusion(), scored.accuracy_interval());
-    let row = |truth: usize| -> Vec<u64> {
-        (0..classes.len()).map(|predicted| matrix.count(truth, predicted)).collect()
-    };
-    json!({
-        "accuracy": scored.accuracy(),
-        "accuracy_interval_95": [interval.low, interval.high],
-        "log_loss": scored.log_loss(),
-        "correct": scored.correct(),
-        "pictures": scored.len(),
-        "tta": tta.to_string(),
-        "classes": classes,
-        "confusion_matrix": (0..classes.len()).map(row).collect::<Vec<_>>(),
-    })
+fn document(judgement: &Judgement, classes: &[String], tta: String) -> Value {
+    let mut fields = judgement.fields();
+    fields.insert("tta".to_owned(), json!(tta));
+    fields.insert("classes".to_owned(), json!(classes));
+    fields.extend(judgement.class_fields(classes));
+    Value::Object(fields)
 }

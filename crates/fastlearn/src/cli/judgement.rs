@@ -4,8 +4,8 @@ use fastlearn::Predictions;
 use fastlearn::data::{LabelKind, Labels};
 use fastlearn::interpret::{class_table, confusion_table, mistake_table, tag_table};
 use fastlearn::metrics::{
-    ConfusionMatrix, LESSON_THRESHOLD, Scored, ScoredTags, ThresholdCurve, ThresholdGrid,
-    ThresholdScore,
+    ClassScore, ConfusionMatrix, LESSON_THRESHOLD, Scored, ScoredTags, ThresholdCurve,
+    ThresholdGrid, ThresholdScore,
 };
 use serde_json::{Map, Value, json};
 
@@ -127,6 +127,39 @@ impl<'a> Judgement<'a> {
             Value::Object(fields) => fields,
             _ => Map::new(),
         }
+    }
+
+    /// What only a judgement by itself tells: the confusion matrix, or each tag's scores.
+    pub fn class_fields(&self, classes: &[String]) -> Map<String, Value> {
+        let mut fields = Map::new();
+        match self {
+            Judgement::Nothing => {}
+            Judgement::One(scored) => {
+                let matrix = scored.confusion();
+                let row = |truth: usize| -> Vec<u64> {
+                    (0..classes.len()).map(|predicted| matrix.count(truth, predicted)).collect()
+                };
+                let rows: Vec<Vec<u64>> = (0..classes.len()).map(row).collect();
+                fields.insert("confusion_matrix".to_owned(), json!(rows));
+            }
+            Judgement::Tags { scored, at, .. } => {
+                let thresholds = vec![at.threshold; classes.len()];
+                let f2 = scored.class_f_beta(BETA, &thresholds);
+                let scores = scored.class_scores(&thresholds).into_iter().zip(f2);
+                let score = |(class, (score, f2)): (&String, (ClassScore, Option<f64>))| {
+                    json!({
+                        "class": class,
+                        "precision": score.precision,
+                        "recall": score.recall,
+                        "f2": f2,
+                        "pictures": score.support,
+                    })
+                };
+                let scores: Vec<Value> = classes.iter().zip(scores).map(score).collect();
+                fields.insert("class_scores".to_owned(), json!(scores));
+            }
+        }
+        fields
     }
 
     /// F2 over thresholds, where pictures have several labels.

@@ -6,7 +6,7 @@ use clap::Args;
 use fastlearn::data::{Column, Csv};
 
 /// Labels from a table or from names.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Labels")]
 pub struct LabelArguments {
     /// Labels from a table in DIR (or anywhere): an id and a label, or several, a line

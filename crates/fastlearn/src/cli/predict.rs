@@ -1,9 +1,11 @@
 //! `fastlearn predict`: pictures to probabilities.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use fastlearn::data::{Loading, Split, pictures_in};
+use fastlearn::metrics::LESSON_THRESHOLD;
 use fastlearn::predict::Tta;
 use fastlearn::{Predictions, Predictor};
 use models::weights::write_atomically;
@@ -12,7 +14,7 @@ use super::arguments::at_least_one;
 use super::error::Result;
 use super::machine::MachineArguments;
 use super::output::write_out;
-use super::predictions_file::write_csv;
+use super::predictions_file::{write_csv, write_tags};
 use super::progress::Busy;
 
 /// Predicts pictures with a trained model, as CSV: id, prediction, the probability of every class.
@@ -28,6 +30,14 @@ pub struct PredictArguments {
     /// The CSV file; standard output unless given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Where a picture may have several labels: the probability above which one is predicted [default:
+    /// 0.2, the lesson's]
+    #[arg(long, value_name = "PROBABILITY", value_parser = parse_threshold)]
+    threshold: Option<f32>,
+    /// Write image_name,tags: each file's name without folder and suffix, and its labels separated by
+    /// spaces, as competitions want them
+    #[arg(long)]
+    tags: bool,
     #[command(flatten)]
     way: PredictionArguments,
     #[command(flatten)]
@@ -64,11 +74,21 @@ impl PredictionArguments {
         Ok(Predictor::open(model, &machine.device()?)?.loading(loading))
     }
 
-    pub fn predict(&self, predictor: &Predictor, files: Vec<PathBuf>) -> Result<Predictions> {
+    pub fn predict_split(&self, predictor: &Predictor, split: &Split) -> Result<Predictions> {
         let _busy = Busy::new("predicting");
-        let split = Split::unlabelled(files);
-        Ok(predictor.tta(&split, self.tta)?)
+        Ok(predictor.tta(split, self.tta)?)
     }
+}
+
+/// A probability that is a threshold.
+pub fn parse_threshold(text: &str) -> Result<f32, String> {
+    let threshold = text.parse().ok().filter(|threshold| (0.0..1.0).contains(threshold));
+    threshold.ok_or_else(|| "expected a number from 0 and below 1".to_owned())
+}
+
+/// The threshold that was given, else the lesson's.
+pub fn threshold_or_default(threshold: Option<f32>) -> f32 {
+    threshold.unwrap_or(LESSON_THRESHOLD)
 }
 
 pub fn run(arguments: &PredictArguments) -> Result<()> {
@@ -77,12 +97,15 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         files.extend(pictures_in(path)?);
     }
     let predictor = arguments.way.open(&arguments.model, &arguments.machine)?;
-    let predictions = arguments.way.predict(&predictor, files)?;
+    let predictions = arguments.way.predict_split(&predictor, &Split::unlabelled(files))?;
     let classes = &predictor.description().classes;
+    let threshold = threshold_or_default(arguments.threshold);
+    let write = |writer: &mut dyn Write| match arguments.tags {
+        true => write_tags(writer, &predictions, classes, threshold),
+        false => write_csv(writer, &predictions, classes, threshold),
+    };
     match &arguments.out {
-        Some(path) => {
-            Ok(write_atomically(path, |writer| write_csv(writer, &predictions, classes))?)
-        }
-        None => write_out(|writer| write_csv(writer, &predictions, classes)),
+        Some(path) => Ok(write_atomically(path, |writer| write(writer))?),
+        None => write_out(write),
     }
 }

@@ -11,7 +11,7 @@ use fastlearn::data::LabelKind;
 /// several labels, truth and prediction are those, separated by spaces, with those above the threshold
 /// predicted.
 pub fn write_csv(
-    writer: impl Write,
+    writer: &mut dyn Write,
     predictions: &Predictions,
     classes: &[String],
     threshold: f32,
@@ -38,7 +38,7 @@ pub fn write_csv(
 
 /// Writes `image_name,tags`: the file's name without folder and suffix, and what is predicted.
 pub fn write_tags(
-    writer: impl Write,
+    writer: &mut dyn Write,
     predictions: &Predictions,
     classes: &[String],
     threshold: f32,
@@ -46,19 +46,15 @@ pub fn write_tags(
     let mut table = csv::Writer::from_writer(writer);
     table.write_record(["image_name", "tags"])?;
     for (row, id) in predictions.ids.iter().enumerate() {
-        let name = Path::new(id).file_stem().map_or_else(|| id.into(), |name| name.to_string_lossy());
+        let name =
+            Path::new(id).file_stem().map_or_else(|| id.into(), |name| name.to_string_lossy());
         let tags = predicted(predictions, row, classes, threshold);
         table.write_record([name.as_ref(), &tags])?;
     }
     table.flush()
 }
 
-fn predicted(
-    predictions: &Predictions,
-    row: usize,
-    classes: &[String],
-    threshold: f32,
-) -> String {
+fn predicted(predictions: &Predictions, row: usize, classes: &[String], threshold: f32) -> String {
     match predictions.kind {
         LabelKind::One => classes[predictions.predicted(row)].clone(),
         LabelKind::Several => joined(predictions.above(row, threshold), classes),
@@ -85,9 +81,9 @@ mod tests {
         }
     }
 
-    type Write = fn(&mut Vec<u8>, &Predictions, &[String], f32) -> io::Result<()>;
+    type Writer = fn(&mut dyn Write, &Predictions, &[String], f32) -> io::Result<()>;
 
-    fn text(write: Write, predictions: &Predictions) -> String {
+    fn text(write: Writer, predictions: &Predictions) -> String {
         let (mut bytes, classes) = (Vec::new(), ["cat".to_owned(), "dog".to_owned()]);
         write(&mut bytes, predictions, &classes, 0.2).unwrap();
         String::from_utf8(bytes).unwrap()
@@ -101,7 +97,9 @@ mod tests {
             "id,truth,prediction,cat,dog\n\"t/a,b.png\",dog,dog,0.25,0.75\nc.png,dog,cat,1,0\n"
         );
         let unknown = predictions(LabelKind::One, Labels::Unknown);
-        assert!(text(write_csv, &unknown).starts_with("id,prediction,cat,dog\n\"t/a,b.png\",dog,0.25"));
+        assert!(
+            text(write_csv, &unknown).starts_with("id,prediction,cat,dog\n\"t/a,b.png\",dog,0.25")
+        );
         assert_eq!(text(write_tags, &unknown), "image_name,tags\n\"a,b\",dog\nc,cat\n");
     }
 

@@ -196,7 +196,10 @@ mod tests {
             seconds: 75.0,
             ..EpochRow::default()
         };
-        assert_eq!(header(), "cycle epoch   trn_loss   val_loss  accuracy          time");
+        assert_eq!(header(&row), "cycle epoch   trn_loss   val_loss  accuracy          time");
         assert_eq!(table_row(&row), "    2    11   0.123457  10.500000  0.991250    1 min 15 s");
+        let row = EpochRow { valid_loss: None, metrics: vec![], ..row };
+        assert_eq!(header(&row), "cycle epoch   trn_loss          time");
+        assert_eq!(table_row(&row), "    2    11   0.123457    1 min 15 s");
     }
 }

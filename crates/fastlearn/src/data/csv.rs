@@ -122,6 +122,18 @@ impl Csv {
         Csv { validation: validation.into(), ..self }
     }
 
+    /// The pictures with their labels among classes that are known already, and
+    /// [what a person should know](ImageData::notices): to judge a model by another table than that it
+    /// learned from.
+    ///
+    /// # Errors
+    /// As [`ImageData::from_csv`], and for a label that is none of the classes.
+    pub fn pictures(&self, classes: &[String], kind: LabelKind) -> Result<(Split, Vec<String>)> {
+        let csv = Csv { kind: Some(kind), ..self.clone() };
+        let read = Read::new(&csv, Some(classes))?;
+        Ok((read.split, read.notices))
+    }
+
     /// The data folder, as told or found.
     fn data_folder(&self) -> PathBuf {
         let parent = || match self.path.parent() {
@@ -154,10 +166,9 @@ impl ImageData {
     /// # Errors
     /// As [`from_csv`](ImageData::from_csv), and for a label that is none of the classes.
     pub fn with_test_csv(mut self, csv: Csv) -> Result<ImageData> {
-        let csv = Csv { kind: Some(self.label_kind()), ..csv };
-        let read = Read::new(&csv, Some(self.classes()))?;
-        self.test = Some(read.split);
-        Ok(self.noticing(read.notices))
+        let (split, notices) = csv.pictures(self.classes(), self.kind)?;
+        self.test = Some(split);
+        Ok(self.noticing(notices))
     }
 }
 

@@ -181,6 +181,8 @@ fn faults_name_the_line() {
     check(b"id,label\na,x\nb,y\na,y\n", Some(4), "on line 2");
     check(b"id,label\na,x\nb,y\na.jpg,y\n", Some(4), "on line 2");
     check(b"id,label\na,x\nb,\n", Some(3), "label is empty");
+    check(b"id,label\r\na,x\r\n\r\nb,y\r\nzebra,x\r\n", Some(5), "`zebra`");
+    check(b"\n\nid,label\na,x\n\n\nzebra,x\n", Some(7), "`zebra`");
     check(b"id,label\na,x\n,y\n", Some(3), "id is empty");
     check(b"id,label\na,x\nb\n", Some(3), "one column");
     check(b"id,label\na,x\nb,\"y\nc,x\nd,y\n", Some(3), "quote is not closed");

@@ -65,6 +65,20 @@ impl Split {
         Split::new(Path::new(""), files, Labels::Unknown)
     }
 
+    /// Files with their labels, in the order given; names are the paths as they are.
+    ///
+    /// # Panics
+    /// If labels are known and not as many as the files.
+    pub fn labelled(files: Vec<PathBuf>, labels: Labels) -> Split {
+        assert!(
+            labels == Labels::Unknown || labels.len() == files.len(),
+            "{} labels of {} files",
+            labels.len(),
+            files.len()
+        );
+        Split::new(Path::new(""), files, labels)
+    }
+
     /// Labels are unknown or as many as `files`; names are relative to `root`.
     pub(crate) fn new(root: &Path, files: Vec<PathBuf>, labels: Labels) -> Split {
         debug_assert!(labels == Labels::Unknown || labels.len() == files.len());

@@ -168,19 +168,39 @@ fn records(path: &Path, text: &str, separator: char) -> Result<Vec<(usize, Strin
         .flexible(true)
         .trim(Trim::All)
         .from_reader(text.as_bytes());
-    let mut records = Vec::new();
+    let (mut records, mut lines) = (Vec::new(), Lines { text: text.as_bytes(), at: 0, line: 1 });
     for record in reader.records() {
         let record = record.map_err(|error| {
-            let line = error.position().map(|position| position.line() as usize);
+            let line = error.position().map(|position| lines.at(position.byte() as usize));
             fault(path, line, error.to_string())
         })?;
-        let line = record.position().map_or(0, |position| position.line() as usize);
+        let line = record.position().map_or(0, |position| lines.at(position.byte() as usize));
         if record.iter().all(str::is_empty) {
             continue;
         }
         records.push((line, record));
     }
     Ok(records)
+}
+
+/// Counts lines up to rising places: the reader's own count is one short where lines end in `\r\n`.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// The line, from 1, of the first text from this byte on.
+    fn at(&mut self, byte: usize) -> usize {
+        let is_break = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let rest = self.text.get(byte..).unwrap_or_default();
+        let start = byte + rest.iter().take_while(is_break).count();
+        let passed = self.text.get(self.at..start).unwrap_or_default();
+        self.line += passed.iter().filter(|&&byte| byte == b'\n').count();
+        self.at = self.at.max(start);
+        self.line
+    }
 }
 
 /// The separator with which all the first records have the same number of columns, more than one; else

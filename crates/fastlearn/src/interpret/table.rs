@@ -80,7 +80,8 @@ pub fn class_table(matrix: &ConfusionMatrix, names: &[String]) -> String {
 /// Precision, recall and F2 of every class at a threshold, where a picture may have several.
 pub fn tag_table(scored: &ScoredTags, names: &[String], threshold: f32) -> String {
     let thresholds = vec![threshold; scored.classes()];
-    let scores = scored.class_scores(&thresholds).into_iter().zip(scored.class_f_beta(2.0, &thresholds));
+    let scores =
+        scored.class_scores(&thresholds).into_iter().zip(scored.class_f_beta(2.0, &thresholds));
     let row = |(class, (score, f2)): (usize, (ClassScore, Option<f64>))| {
         let support = score.support.to_string();
         vec![name(names, class), part(score.precision), part(score.recall), part(f2), support]

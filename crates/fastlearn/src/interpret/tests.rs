@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::metrics::ConfusionMatrix;
+use crate::metrics::{ConfusionMatrix, ThresholdCurve, ThresholdScore};
 use crate::schedule::{Cycles, FinderCurve, OneCycle, Ramp};
 
 /// Draws both forms, checks what every drawing must hold, and returns the SVG.

@@ -55,6 +55,13 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
     let busy = Busy::new("predicting the validation pictures");
     let predictions = learner.tta(stages.tta)?;
     drop(busy);
+    let test = match learner.data().test().filter(|_| arguments.data.predicts_test()) {
+        Some(split) => {
+            let _busy = Busy::new("predicting the test pictures");
+            Some(learner.tta_split(split, stages.tta)?)
+        }
+        None => None,
+    };
     let results = Results {
         folder: &folder,
         learner: &learner,
@@ -62,6 +69,7 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
         progress: &progress,
         epochs: recorder.epochs(),
         predictions,
+        test,
         tta: stages.tta,
         estimated: plan.seconds(),
     };

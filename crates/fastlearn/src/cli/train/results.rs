@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use fastlearn::interpret::{
     ConfusionPlot, FinderLossPlot, FinderRatePlot, HistoryEpoch, HistoryPlot, PictureGrid,
-    SchedulePlot, Tile, most_incorrect,
+    SchedulePlot, ThresholdPlot, Tile, most_incorrect,
 };
+use fastlearn::metrics::{LESSON_THRESHOLD, ThresholdCurve};
 use fastlearn::predict::Tta;
 use fastlearn::schedule::FinderCurve;
 use fastlearn::{Learner, Predictions};
@@ -15,11 +16,16 @@ use serde_json::{Value, json};
 use super::recipe::Recipe;
 use super::stages::{PRECOMPUTED, Progress};
 use crate::cli::error::{CommandError, Result};
+use crate::cli::judgement::Judgement;
 use crate::cli::predictions_file::write_csv;
 use crate::cli::run_folder::{RunFolder, name_of};
 
 /// The model's file in the run folder.
 pub const MODEL: &str = "model.safetensors";
+/// Predictions of the validation pictures.
+const PREDICTIONS: &str = "predictions.csv";
+/// Predictions of the test pictures.
+const TEST_PREDICTIONS: &str = "test-predictions.csv";
 /// Pictures in the grid of mistakes.
 const GRID: usize = 12;
 
@@ -31,6 +37,8 @@ pub struct Results<'a> {
     pub progress: &'a Progress,
     pub epochs: Vec<HistoryEpoch>,
     pub predictions: Predictions,
+    /// Those of the test pictures, if they were named.
+    pub test: Option<Predictions>,
     pub tta: Tta,
     pub estimated: f64,
 }
@@ -47,8 +55,18 @@ impl Results<'_> {
     }
 
     fn write_predictions(&self) -> Result<()> {
-        let (path, classes) = (self.folder.file("predictions.csv"), self.learner.data().classes());
-        write_atomically(&path, |writer| write_csv(writer, &self.predictions, classes))?;
+        let (path, classes) = (self.folder.file(PREDICTIONS), self.learner.data().classes());
+        if !self.predictions.is_empty() {
+            let threshold = self.threshold()?;
+            write_atomically(&path, |writer| {
+                write_csv(writer, &self.predictions, classes, threshold)
+            })?;
+        }
+        if let Some(test) = &self.test {
+            let path = self.folder.file(TEST_PREDICTIONS);
+            let threshold = self.threshold()?;
+            write_atomically(&path, |writer| write_csv(writer, test, classes, threshold))?;
+        }
         Ok(())
     }
 
@@ -72,14 +90,21 @@ impl Results<'_> {
             return Ok(());
         }
         let title = name_of(self.learner.data().root()).to_string_lossy().into_owned();
-        let metrics = vec!["accuracy".to_owned()];
+        let rows = &self.learner.history().epochs;
+        let names = rows.last().map(|row| row.metrics.iter().map(|(name, _)| name.clone()));
+        let metrics = names.map_or_else(Vec::new, Iterator::collect);
         let plot = HistoryPlot { title, metrics, epochs: self.epochs.clone() };
         self.folder.draw("history.png", &plot)?;
         Ok(())
     }
 
     fn draw_predictions(&self) -> Result<()> {
-        let (scored, data) = (self.predictions.scored()?, self.learner.data());
+        let (judgement, data) = (Judgement::new(&self.predictions)?, self.learner.data());
+        if let Some(curve) = judgement.threshold_curve() {
+            self.folder.draw("thresholds.png", &ThresholdPlot(&curve))?;
+            self.folder.write("thresholds.csv", threshold_table(&curve))?;
+        }
+        let Judgement::One(scored) = judgement else { return Ok(()) };
         let matrix = scored.confusion();
         self.folder.draw("confusion.png", &ConfusionPlot::new(&matrix, data.classes()))?;
         let rows = most_incorrect(&scored, None, GRID);
@@ -105,50 +130,86 @@ impl Results<'_> {
 
     /// The last lines that a person reads.
     pub fn summary(&self) -> Result<String> {
-        let scored = self.predictions.scored()?;
-        let interval = scored.accuracy_interval();
+        let judgement = Judgement::new(&self.predictions)?;
         let views = match self.tta.is_plain() {
             true => "plain pictures".to_owned(),
             false => format!("test-time augmentation over {}", self.tta.label()),
         };
         let model = self.folder.file(MODEL);
+        let validated = match judgement {
+            Judgement::Nothing => String::new(),
+            _ => format!("\nfinal {}, {views}", judgement.line()),
+        };
+        let tested = match &self.test {
+            Some(test) => format!(
+                "{}\ntest predictions: {}",
+                self.test_line(test)?,
+                self.folder.file(TEST_PREDICTIONS).display()
+            ),
+            None => String::new(),
+        };
         Ok(format!(
-            "\nfinal accuracy: {:.1} % (95 % interval {:.1} to {:.1} %), log loss {:.4}, {} of {} \
-             right, {views}\nmodel: {}\npredict: fastlearn predict {} PICTURES",
-            100.0 * scored.accuracy(),
-            100.0 * interval.low,
-            100.0 * interval.high,
-            scored.log_loss(),
-            scored.correct(),
-            scored.len(),
+            "{validated}{tested}\nmodel: {}\npredict: fastlearn predict {} PICTURES",
             model.display(),
             model.display(),
         ))
     }
 
+    /// Test pictures with labels, judged at the threshold that validation found.
+    fn test_line(&self, test: &Predictions) -> Result<String> {
+        let judgement = Judgement::at(test, Some(self.threshold()?))?;
+        Ok(match judgement {
+            Judgement::Nothing => String::new(),
+            _ => format!("\ntest {}", judgement.line()),
+        })
+    }
+
+    /// The probability above which a picture has a label: the best on the validation pictures, else the
+    /// lesson's.
+    fn threshold(&self) -> Result<f32> {
+        Ok(match Judgement::new(&self.predictions)? {
+            Judgement::Tags { at, .. } => at.threshold,
+            _ => LESSON_THRESHOLD,
+        })
+    }
+
     /// Everything as one document.
     pub fn document(&self, seconds: f64) -> Result<Value> {
-        let scored = self.predictions.scored()?;
-        let interval = scored.accuracy_interval();
         let finders = self.progress.finders.iter().map(|finder| {
             json!({ "stage": finder.stage, "rate": finder.rate, "suggestion": finder.curve.suggest() })
         });
-        Ok(json!({
+        let mut document = json!({
             "settings": as_json(&self.recipe)?,
             "finders": finders.collect::<Vec<_>>(),
             "epochs": as_json(&self.learner.history().epochs)?,
-            "accuracy": scored.accuracy(),
-            "accuracy_interval_95": [interval.low, interval.high],
-            "log_loss": scored.log_loss(),
-            "correct": scored.correct(),
-            "pictures": scored.len(),
             "seconds": seconds,
             "estimated_seconds": self.estimated,
             "run_folder": self.folder.path(),
             "model": self.folder.file(MODEL),
-            "predictions": self.folder.file("predictions.csv"),
-        }))
+        });
+        if let Value::Object(fields) = &mut document {
+            fields.extend(Judgement::new(&self.predictions)?.fields());
+            if !self.predictions.is_empty() {
+                fields.insert("predictions".to_owned(), json!(self.folder.file(PREDICTIONS)));
+            }
+            if let Some(test) = &self.test {
+                let mut judged = Judgement::at(test, Some(self.threshold()?))?.fields();
+                let file = self.folder.file(TEST_PREDICTIONS);
+                judged.insert("predictions".to_owned(), json!(file));
+                fields.insert("test".to_owned(), Value::Object(judged));
+            }
+        }
+        Ok(document)
     }
+}
+
+/// F2 at every threshold as a table.
+fn threshold_table(curve: &ThresholdCurve) -> String {
+    let mut table = String::from("threshold,f2\n");
+    for point in &curve.points {
+        table.push_str(&format!("{},{}\n", point.threshold, point.score));
+    }
+    table
 }
 
 /// `history.csv`, a line an epoch, and `history.json`, every batch too.
