@@ -61,7 +61,8 @@ impl<'a> Judgement<'a> {
             Judgement::One(scored) => {
                 let interval = scored.accuracy_interval();
                 format!(
-                    "accuracy: {:.1} % (95 % interval {:.1} to {:.1} %), log loss {:.4}, {} of {} right",
+                    "accuracy: {:.1} % (95 % interval {:.1} to {:.1} %), log loss {:.4}, {} of {} pictures \
+                     right",
                     100.0 * scored.accuracy(),
                     100.0 * interval.low,
                     100.0 * interval.high,
