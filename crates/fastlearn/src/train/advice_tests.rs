@@ -1,6 +1,8 @@
 //! Advice on the epoch tables of the lesson's own notebooks (training loss, validation loss), held
 //! against what the lecturer did next.
 
+use std::slice::from_ref;
+
 use super::*;
 
 /// A fit whose epochs are cut into cycles of these lengths.
@@ -52,7 +54,7 @@ fn dogs() -> [Vec<EpochRow>; 3] {
 fn dogs_and_cats() {
     let [cached, frozen, unfrozen] = dogs();
     // Each time the lecturer trained on, the last time with cycles that grow.
-    assert_says(&[cached.clone()], "under-fitting");
+    assert_says(from_ref(&cached), "under-fitting");
     assert_says(&[cached.clone(), frozen.clone()], "under-fitting");
     // Now training is below validation, and validation still better at every cycle's end.
     assert_says(&[cached, frozen, unfrozen], "go on");
@@ -90,8 +92,8 @@ fn breeds_under_fit_at_the_larger_size_until_cycles_grow() {
             (0.2067, 0.20275),
         ],
     );
-    assert_says(&[three.clone()], "under-fitting");
-    assert!(advice(&[three.clone()]).expect("advice").to_string().contains("multiplier of 2"));
+    assert_says(from_ref(&three), "under-fitting");
+    assert!(advice(from_ref(&three)).expect("advice").to_string().contains("multiplier of 2"));
     // 0.2067 against 0.20275 is balance, and the last cycle brought another three per cent.
     assert_says(&[three, grown], "go on");
 }

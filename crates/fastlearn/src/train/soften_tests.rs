@@ -82,6 +82,9 @@ fn draws_hang_on_seed_epoch_and_batch() {
     for other in [key(4), BatchKey { seed: 6, ..key(3) }, BatchKey { epoch: 3, ..key(3) }] {
         assert_ne!(at(key(3)), at(other));
     }
+    let partners: std::collections::BTreeSet<usize> =
+        (0..200).map(|b| at(key(b)).partner).collect();
+    assert!(partners.len() > 40 && partners.iter().all(|place| (1..64).contains(place)));
     assert_eq!(softening.draw(1, key(0)), None, "one picture has no partner");
     assert_eq!(Softening { smoothing: 0.1, mixup: 0.0 }.draw(64, key(0)), None);
     // A fit that goes on within an epoch mixes as if it had not stopped.
