@@ -167,8 +167,19 @@ fn quickstart_learner(device: &Device, folder: &std::path::Path) -> Outcome<fast
 
 /// Losses of the first batches, as the quickstart's own training makes them.
 fn first_losses(device: &Device, folder: &std::path::Path) -> Outcome<Vec<f32>> {
-    use fastlearn::schedule::OneCycle;
+    losses_of(quickstart_learner(device, folder)?)
+}
+
+/// The same with mixed pictures, whose targets are probabilities.
+fn first_mixed_losses(device: &Device, folder: &std::path::Path) -> Outcome<Vec<f32>> {
     let mut learner = quickstart_learner(device, folder)?;
+    learner.label_smoothing(0.1)?;
+    learner.mixup(0.4)?;
+    losses_of(learner)
+}
+
+fn losses_of(mut learner: fastlearn::Learner) -> Outcome<Vec<f32>> {
+    use fastlearn::schedule::OneCycle;
     learner.fit(quickstart::backbone::RATE, OneCycle::new(1))?;
     Ok(learner.history().batches.iter().map(|batch| batch.loss).collect())
 }
@@ -262,15 +273,18 @@ mod steps {
     }
 
     /// A fit records its full batches; while ops are profiled it runs them as they are given.
-    fn assert_recorded_steps_are_those_that_are_run(precision: Precision) -> Outcome<()> {
+    fn assert_recorded_steps_are_those_that_are_run(
+        precision: Precision,
+        losses: fn(&Device, &std::path::Path) -> Outcome<Vec<f32>>,
+    ) -> Outcome<()> {
         let Some(device) = cuda::open(CudaOptions::new().precision(precision)) else {
             return Ok(());
         };
         let folder = drawn_pictures()?;
         assert!(device.can_capture());
-        let recorded = first_losses(&device, folder.path())?;
+        let recorded = losses(&device, folder.path())?;
         device.start_profile();
-        let run = first_losses(&device, folder.path())?;
+        let run = losses(&device, folder.path())?;
         println!("{precision:?}: {recorded:?} recorded, {run:?} run");
         assert!(recorded.len() >= 4, "{recorded:?}");
         assert_eq!(recorded, run);
@@ -279,12 +293,17 @@ mod steps {
 
     #[test]
     fn of_a_fit_in_f32_have_the_same_bits_recorded_and_run() -> Outcome<()> {
-        assert_recorded_steps_are_those_that_are_run(Precision::F32)
+        assert_recorded_steps_are_those_that_are_run(Precision::F32, first_losses)
+    }
+
+    #[test]
+    fn of_a_fit_on_mixed_pictures_have_the_same_bits_recorded_and_run() -> Outcome<()> {
+        assert_recorded_steps_are_those_that_are_run(Precision::Bf16, first_mixed_losses)
     }
 
     #[test]
     fn of_a_fit_in_bf16_have_the_same_bits_recorded_and_run() -> Outcome<()> {
-        assert_recorded_steps_are_those_that_are_run(Precision::Bf16)
+        assert_recorded_steps_are_those_that_are_run(Precision::Bf16, first_losses)
     }
 
     fn tensor_error(error: autograd::Error) -> tensor_core::Error {
