@@ -4,11 +4,12 @@
 //! of things, and then learns six kinds that it has never seen from 30 pictures each, the way a
 //! reader would learn them from photographs. Run it with `--help` for its options.
 
-pub mod backbone;
+#[path = "../drawn/mod.rs"]
+#[allow(dead_code, reason = "every example uses a part of it")]
+pub mod drawn;
 mod options;
 mod outcome;
 mod report;
-pub mod world;
 mod yardsticks;
 
 use std::process::ExitCode;
@@ -19,12 +20,10 @@ use models::StateDict;
 use models::weights::cache_folder;
 use tensor_core::device::DeviceChoice;
 
+pub use drawn::{Result, Table, backbone, world};
 pub use options::{Amount, Options};
 pub use outcome::{Outcome, Score, Stopwatch};
 use report::say;
-
-/// What this example calls its results: any error ends it.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--help") {
@@ -64,7 +63,8 @@ pub fn run(options: &Options) -> Result<Outcome> {
          photographs; its pictures are drawn by code: two dozen kinds of things, in any pose, light \
          and colour.");
     let cache = cache_folder(options.cache.as_deref())?;
-    let file = backbone::pretrain(options, &cache, &device)?;
+    let known = options.world().join("known");
+    let file = backbone::pretrain(&known, &cache, options.schooling(), &device)?;
 
     say(&format!(
         "2. The data: six kinds that the backbone has never seen, {} pictures of each to \
@@ -82,7 +82,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
         .cache_folder(options.world())
         .device(&device)
         .seed(options.seed)
-        .listener(report::Table)
+        .listener(Table)
         .build()?;
 
     say(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tensor_core::cpu::{CpuOptions, InstructionSet};
 
 use super::Result;
+use super::backbone::{SCHOOLING, Schooling};
 use super::world::Counts;
 
 /// What to say when asked, or when an argument is not understood.
@@ -53,9 +54,9 @@ pub struct Amount {
 impl Amount {
     /// Enough for the promised results.
     pub const FULL: Amount = Amount {
-        size: 64,
-        known: Counts { train: 400, valid: 10 },
-        epochs: 9,
+        size: SCHOOLING.size,
+        known: SCHOOLING.pictures,
+        epochs: SCHOOLING.epochs,
         unseen: Counts { train: 30, valid: 50 },
         precomputed_epochs: 5,
         linear_steps: 100,
@@ -108,6 +109,12 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// How the backbone is pre-trained.
+    pub fn schooling(&self) -> Schooling {
+        let Amount { size, known, epochs, .. } = self.amount;
+        Schooling { size, pictures: known, epochs, seed: self.seed }
     }
 
     /// Where pictures and activations go.

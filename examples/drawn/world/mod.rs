@@ -2,8 +2,8 @@
 //!
 //! Every picture depends on the seed, its kind's name and its number alone.
 
-mod distance;
-mod paint;
+pub mod distance;
+pub mod paint;
 mod scene;
 pub mod shapes;
 
@@ -13,13 +13,13 @@ use std::path::Path;
 
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use rayon::prelude::*;
-use tensor_core::random::Philox;
+use tensor_core::random::{Philox, RandomStream};
 
 use super::Result;
 use shapes::Kind;
 
 /// How many pictures of each kind go into a folder.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Counts {
     /// In `train/KIND`.
     pub train: usize,
@@ -53,10 +53,7 @@ pub fn draw(folder: &Path, kinds: &[Kind], counts: Counts, size: usize, seed: u6
 
 /// The PNG file of one picture.
 pub fn picture(kind: &Kind, number: usize, size: usize, seed: u64) -> Result<Vec<u8>> {
-    let purpose =
-        kind.name.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(257) + u64::from(byte));
-    let mut random = Philox::new(seed).derive(purpose).stream([number as u32, 0, 0]);
-    let pixels = scene::paint(kind, size, &mut random);
+    let pixels = pixels(kind, number, size, seed);
     let mut file = Cursor::new(Vec::new());
     PngEncoder::new(&mut file).write_image(
         &pixels,
@@ -65,4 +62,15 @@ pub fn picture(kind: &Kind, number: usize, size: usize, seed: u64) -> Result<Vec
         ExtendedColorType::Rgb8,
     )?;
     Ok(file.into_inner())
+}
+
+/// The RGB bytes of one picture, row after row.
+pub fn pixels(kind: &Kind, number: usize, size: usize, seed: u64) -> Vec<u8> {
+    scene::paint(kind, size, &mut random_stream(kind.name, number, seed))
+}
+
+/// The random numbers of one picture: those of no other.
+pub fn random_stream(name: &str, number: usize, seed: u64) -> RandomStream {
+    let purpose = name.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(257) + u64::from(byte));
+    Philox::new(seed).derive(purpose).stream([number as u32, 0, 0])
 }

@@ -1,6 +1,7 @@
 //! The backbone: a small residual network that learns to see, and the file it is kept in.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use fastlearn::schedule::OneCycle;
 use fastlearn::{Device, ImageData, Learner, Transforms};
@@ -8,9 +9,8 @@ use models::head::HeadOptions;
 use models::weights::weights_path;
 use models::{Arch, Architecture, StateDict, exchange};
 
-use super::options::Options;
-use super::report::Table;
-use super::{Result, Stopwatch, world};
+use super::world::{Counts, draw, shapes};
+use super::{Result, Table};
 
 /// Its name in the cache folder, for `--weights`.
 pub const NAME: &str = "quickstart";
@@ -33,14 +33,46 @@ pub fn head() -> HeadOptions {
     HeadOptions { hidden: Vec::new(), last_dropout: 0.1, ..HeadOptions::default() }
 }
 
-/// Trains the network on the known kinds and stores its body in the cache folder. Returns the file.
-pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<PathBuf> {
-    let watch = Stopwatch::start();
-    let (amount, seed) = (options.amount, options.seed);
-    let folder = options.world().join("known");
-    world::draw(&folder, &world::shapes::KNOWN, amount.known, amount.size, seed)?;
-    let transforms = Transforms::side_on(amount.size).max_zoom(1.1);
-    let data = ImageData::from_folders(&folder, transforms)?.batch_size(64).seed(seed);
+/// How much it learns from, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Schooling {
+    /// Side of the pictures in pixels.
+    pub size: usize,
+    /// Pictures of each known kind.
+    pub pictures: Counts,
+    /// Epochs.
+    pub epochs: usize,
+    /// Seed of pictures, order and augmentation.
+    pub seed: u64,
+}
+
+/// Enough for a backbone that others can learn from.
+pub const SCHOOLING: Schooling =
+    Schooling { size: 64, pictures: Counts { train: 400, valid: 10 }, epochs: 9, seed: 42 };
+
+/// Where the schooling is written in the file's metadata.
+const SCHOOLING_KEY: &str = "schooling";
+
+/// The file in the cache folder, if its backbone had exactly this schooling.
+pub fn find(cache: &Path, schooling: Schooling) -> Option<PathBuf> {
+    let file = weights_path(cache, NAME).ok()?;
+    let metadata = StateDict::read_metadata(&file).ok()?;
+    (metadata.get(SCHOOLING_KEY) == Some(&format!("{schooling:?}"))).then_some(file)
+}
+
+/// Draws the known kinds in `folder`, trains the network on them and stores its body in the cache
+/// folder. Returns the file.
+pub fn pretrain(
+    folder: &Path,
+    cache: &Path,
+    schooling: Schooling,
+    device: &Device,
+) -> Result<PathBuf> {
+    let begun = Instant::now();
+    let Schooling { size, pictures, epochs, seed } = schooling;
+    draw(folder, &shapes::KNOWN, pictures, size, seed)?;
+    let transforms = Transforms::side_on(size).max_zoom(1.1);
+    let data = ImageData::from_folders(folder, transforms)?.batch_size(64).seed(seed);
     let mut learner = Learner::builder(architecture(), data)
         .random_weights()
         .head(head())
@@ -49,14 +81,16 @@ pub fn pretrain(options: &Options, cache: &Path, device: &Device) -> Result<Path
         .listener(Table)
         .build()?;
     learner.set_stage("backbone");
-    learner.fit(RATE, OneCycle::new(amount.epochs))?;
+    learner.fit(RATE, OneCycle::new(epochs))?;
     let accuracy = learner.predict()?.scored()?.accuracy();
     let file = weights_path(cache, NAME)?;
-    body(&learner)?.write(&file)?;
+    let mut body = body(&learner)?;
+    body.metadata_mut().insert(SCHOOLING_KEY.to_string(), format!("{schooling:?}"));
+    body.write(&file)?;
     println!(
         "\n   {:.1} % of held-out pictures are right after {:.0} s. The backbone is in\n   {}",
         accuracy * 100.0,
-        watch.seconds(),
+        begun.elapsed().as_secs_f64(),
         file.display()
     );
     Ok(file)
