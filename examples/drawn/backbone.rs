@@ -78,7 +78,7 @@ pub fn pretrain(
         .head(head())
         .device(device)
         .seed(seed)
-        .listener(Table)
+        .listener(Table::default())
         .build()?;
     learner.set_stage("backbone");
     learner.fit(RATE, OneCycle::new(epochs))?;

@@ -82,7 +82,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
         .cache_folder(options.world())
         .device(&device)
         .seed(options.seed)
-        .listener(Table)
+        .listener(Table::default())
         .build()?;
 
     say(

@@ -77,9 +77,7 @@ fn head<const EARS: u8, const FACE: u8>(p: Point) -> f32 {
         _ => (f32::INFINITY, 0.0),
     };
     let ears = match EARS {
-        UPRIGHT => {
-            polygon(half, &[[0.1, 0.3], [width * 0.7, 1.0], [width * 1.05, 0.1]])
-        }
+        UPRIGHT => polygon(half, &[[0.1, 0.3], [width * 0.7, 1.0], [width * 1.05, 0.1]]),
         HANGING => ellipse(half, [width + 0.1, -0.05], [0.17, 0.52]),
         _ => ellipse(half, [width * 0.75 + 0.1, 0.58], [0.28, 0.36]),
     };

@@ -9,8 +9,7 @@ use super::{Amount, Result, write_jpeg};
 
 const SIZE: usize = 64;
 const SEED: u64 = 7;
-const KINDS: [Kind; 2] =
-    [Kind { name: "cat", outline: cat }, Kind { name: "dog", outline: dog }];
+const KINDS: [Kind; 2] = [Kind { name: "cat", outline: cat }, Kind { name: "dog", outline: dog }];
 
 /// Draws the competition's folder.
 pub fn draw(folder: &Path, amount: Amount) -> Result<()> {

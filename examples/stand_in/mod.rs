@@ -11,13 +11,15 @@ pub mod drawn;
 pub mod planet;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use fastlearn::{Arch, Device, ImageData, Learner};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use models::StateDict;
-use models::weights::cache_folder;
+use models::weights::{cache_folder, write_atomically};
 use tensor_core::device::DeviceChoice;
 
 pub use drawn::Result;
@@ -135,8 +137,33 @@ impl Setting {
                 .state(StateDict::read(file)?, backbone::NAME)
                 .cache_folder(self.out.join("cache")),
         };
-        Ok(builder.device(&self.device).listener(Table).build()?)
+        Ok(builder.device(&self.device).listener(Table::default()).build()?)
     }
+
+    /// Writes a file into the folder of results, and says where.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.out.join(name);
+        write_atomically(&file, |writer| writer.write_all(text.as_bytes()))?;
+        println!("{}", file.display());
+        Ok(())
+    }
+}
+
+/// An example's last words and exit status.
+pub fn ended(result: Result<f64>) -> ExitCode {
+    match result {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A picture's name without folder and suffix, as submissions have it.
+pub fn stem(id: &str) -> &str {
+    let name = id.rsplit(['/', '\\']).next().unwrap_or(id);
+    name.split_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// Writes square pictures as competitions have them.
