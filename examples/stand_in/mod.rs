@@ -38,7 +38,7 @@ pub struct Amount {
 
 impl Amount {
     /// Enough to see the lesson work.
-    pub const FULL: Amount = Amount { train: 480, test: 60, schooling: backbone::SCHOOLING };
+    pub const FULL: Amount = Amount { train: 960, test: 60, schooling: backbone::SCHOOLING };
     /// Just enough to go all the way.
     pub const QUICK: Amount = Amount {
         train: 96,
