@@ -30,10 +30,10 @@ pub struct DataArguments {
     /// that --csv or --names are about
     #[arg(value_name = "DIR", help_heading = None)]
     pub folder: PathBuf,
-    /// Side of the square that the network sees, in pixels
-    #[arg(long, value_name = "PIXELS", default_value = "224",
+    /// Side of the square that the network sees, in pixels; several as in 64,128,256 train at each in turn
+    #[arg(long, value_name = "PIXELS", default_value = "224", value_delimiter = ',',
           value_parser = RangedU64ValueParser::<usize>::new().range(16..=8192))]
-    pub size: usize,
+    pub size: Vec<usize>,
     /// Pictures in a batch
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one())]
     pub batch_size: usize,
@@ -153,11 +153,13 @@ impl DataArguments {
     }
 
     fn transforms(&self) -> Transforms {
+        // There always is one: the argument has a default.
+        let size = self.size.first().copied().unwrap_or(224);
         let transforms = match self.transforms {
-            TransformsName::None => Transforms::none(self.size),
-            TransformsName::Basic => Transforms::basic(self.size),
-            TransformsName::SideOn => Transforms::side_on(self.size),
-            TransformsName::TopDown => Transforms::top_down(self.size),
+            TransformsName::None => Transforms::none(size),
+            TransformsName::Basic => Transforms::basic(size),
+            TransformsName::SideOn => Transforms::side_on(size),
+            TransformsName::TopDown => Transforms::top_down(size),
         };
         match (self.max_zoom, self.transforms) {
             (Some(zoom), _) => transforms.max_zoom(zoom),

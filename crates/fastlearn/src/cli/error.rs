@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::interrupt;
+
 /// Result of the commands.
 pub type Result<T, E = CommandError> = std::result::Result<T, E>;
 
@@ -34,6 +36,10 @@ pub enum CommandError {
         model.display()
     )]
     Diverged { source: fastlearn::Error, model: PathBuf },
+    /// A person or the system wanted the program to end.
+    #[error("interrupted{}", .run.as_ref().map_or_else(String::new, |run| format!(
+        "; to go on: fastlearn train --resume {}", run.display())))]
+    Interrupted { run: Option<PathBuf> },
     /// What is asked for contradicts the data or itself.
     #[error("{0}")]
     Request(String),
@@ -43,6 +49,15 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// What the process ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            CommandError::Interrupted { .. }
+            | CommandError::Library(fastlearn::Error::Interrupted) => interrupt::EXIT_CODE,
+            _ => 1,
+        }
+    }
+
     pub fn run_folder(path: &Path, reason: impl Into<String>) -> CommandError {
         CommandError::RunFolder { path: path.to_owned(), reason: reason.into() }
     }

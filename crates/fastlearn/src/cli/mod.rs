@@ -1,14 +1,16 @@
 //! The commands: one file each, thin layers over the library.
 //!
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage.
+//! 2 wrong usage, 130 interrupted.
 
 mod arguments;
+mod compare;
 mod debug;
 mod doctor;
 mod download;
 mod error;
 mod evaluate;
+mod interrupt;
 mod judgement;
 mod label_arguments;
 mod lr_find;
@@ -22,9 +24,9 @@ mod train;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use error::print_error;
+use error::{Result, print_error};
 
 /// Train image classifiers by transfer learning, predict with them and judge them.
 ///
@@ -41,6 +43,7 @@ struct Cli {
 enum Command {
     Train(Box<train::TrainArguments>),
     LrFind(Box<lr_find::LrFindArguments>),
+    Compare(compare::CompareArguments),
     Predict(predict::PredictArguments),
     Evaluate(evaluate::EvaluateArguments),
     Doctor(doctor::DoctorArguments),
@@ -48,19 +51,29 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Train(arguments) => train::run(&arguments),
-        Command::LrFind(arguments) => lr_find::run(&arguments),
-        Command::Predict(arguments) => predict::run(&arguments),
-        Command::Evaluate(arguments) => evaluate::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
-    };
-    match done {
+    match run_command() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
+    }
+}
+
+fn run_command() -> Result<()> {
+    let words = train::repeated(&Cli::command(), std::env::args_os().collect())?;
+    let matches = Cli::command().get_matches_from(words);
+    let parsed = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match parsed.command {
+        Command::Train(arguments) => {
+            let given = train::given_arguments(&Cli::command(), &matches);
+            train::run(&arguments, given)
+        }
+        Command::LrFind(arguments) => lr_find::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }
 

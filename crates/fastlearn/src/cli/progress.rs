@@ -1,11 +1,9 @@
 //! Training as a person sees it: the progress line while an epoch runs, a row of the table after it.
 
 use std::io::{self, IsTerminal};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastlearn::Result;
-use fastlearn::interpret::HistoryEpoch;
 use fastlearn::train::{Control, EpochRow, Event, Listener, TrainState};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -102,7 +100,14 @@ impl Reporter {
 impl Listener for Reporter {
     fn on(&mut self, event: Event, _state: &mut TrainState) -> Result<Control> {
         match event {
-            Event::FitBegins { epochs, batches, .. } => self.begin((epochs * batches) as u64),
+            Event::FitBegins { epochs, batches, done, .. } => {
+                self.begin(((epochs - done.len()) * batches) as u64);
+                done.iter().for_each(|row| self.print(table_row(row)));
+            }
+            Event::FitPassedOver { done } => {
+                self.print(header());
+                done.iter().for_each(|row| self.print(table_row(row)));
+            }
             Event::BatchBegins { .. } => self.batch_begun = Instant::now(),
             Event::BatchEnds { pictures, smoothed, rate, waited, .. } => {
                 self.batch(pictures, smoothed, rate, waited);
@@ -139,45 +144,6 @@ fn table_row(row: &EpochRow) -> String {
     }
     row.metrics.iter().for_each(|(_, value)| line.push_str(&format!(" {value:>9.6}")));
     format!("{line} {:>13}", duration(row.seconds))
-}
-
-/// Keeps what the history plot shows; its clones share one record.
-#[derive(Debug, Clone, Default)]
-pub struct Recorder {
-    epochs: Arc<Mutex<Vec<HistoryEpoch>>>,
-    losses: Vec<f32>,
-    stage: String,
-}
-
-impl Recorder {
-    /// The finished epochs so far.
-    pub fn epochs(&self) -> Vec<HistoryEpoch> {
-        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn finish_epoch(&mut self, row: &EpochRow) {
-        let is_new = row.epoch == 0 && row.stage != self.stage;
-        self.stage.clone_from(&row.stage);
-        let epoch = HistoryEpoch {
-            batch_losses: std::mem::take(&mut self.losses),
-            valid_loss: row.valid_loss.map(f64::from),
-            metrics: row.metrics.iter().map(|(_, value)| *value).collect(),
-            stage: is_new.then(|| row.stage.clone()),
-        };
-        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).push(epoch);
-    }
-}
-
-impl Listener for Recorder {
-    fn on(&mut self, event: Event, _state: &mut TrainState) -> Result<Control> {
-        match event {
-            Event::FitBegins { .. } => self.losses.clear(),
-            Event::BatchEnds { smoothed, .. } => self.losses.push(smoothed),
-            Event::EpochEnds { row } => self.finish_epoch(row),
-            _ => {}
-        }
-        Ok(Control::Continue)
-    }
 }
 
 #[cfg(test)]

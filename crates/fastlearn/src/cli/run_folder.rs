@@ -1,6 +1,7 @@
-//! The folder that holds everything a run leaves. It is new: nothing is ever overwritten.
+//! The folder that holds everything a run leaves. It is new, or that of a run that is resumed: nothing is
+//! ever overwritten. While a run writes into it, no other one can.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,11 +13,19 @@ use super::error::{CommandError, Result};
 /// Folder of the run folders unless told otherwise.
 const RUNS: &str = "runs";
 
-/// A folder that was empty when the run began and can be written. If nothing is put into it, it
-/// goes again.
+/// The file that says by its lock that a run is writing. The system lifts the lock when the process
+/// ends, however it ends.
+const LOCK: &str = ".lock";
+/// What files begin with that were being written when a process was killed.
+const HALF_WRITTEN: &str = ".writing-";
+
+/// A folder that was empty when the run began, or is that of an earlier part of it, and can be written.
+/// If nothing is put into it, it goes again.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held until the run is over.
+    _lock: File,
 }
 
 impl RunFolder {
@@ -25,7 +34,7 @@ impl RunFolder {
         let path = match chosen {
             Some(path) => {
                 refuse_inside(path, data)?;
-                empty_folder(path)?;
+                fs::create_dir_all(path).map_err(|error| not_writable(path, &error))?;
                 path.to_owned()
             }
             None => {
@@ -34,11 +43,58 @@ impl RunFolder {
                 numbered_folder(&runs)?
             }
         };
-        let folder = RunFolder { path };
+        let folder = RunFolder::lock(path)?;
+        folder.refuse_content()?;
         tempfile::tempfile_in(&folder.path)
             .and_then(|mut file| file.write_all(b"can this folder be written?"))
             .map_err(|error| not_writable(&folder.path, &error))?;
         Ok(folder)
+    }
+
+    /// The folder of a run that is to go on.
+    pub fn reopen(path: &Path) -> Result<RunFolder> {
+        let folder = RunFolder::lock(path.to_owned())?;
+        for entry in
+            fs::read_dir(path).map_err(|error| CommandError::reading(path, error))?.flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(HALF_WRITTEN) {
+                // What stays takes room and nothing else.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(folder)
+    }
+
+    fn lock(path: PathBuf) -> Result<RunFolder> {
+        let refused = |error: &std::io::Error| not_writable(&path, error);
+        let file = path.join(LOCK);
+        let lock = File::options().create(true).append(true).open(&file);
+        let lock = lock.map_err(|error| refused(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(RunFolder { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(CommandError::run_folder(
+                &path,
+                "another run is writing into it; wait for its end, or choose another folder with --out",
+            )),
+            // A file system without locks: then nobody is kept out.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                Ok(RunFolder { path, _lock: lock })
+            }
+            Err(TryLockError::Error(error)) => Err(refused(&error)),
+        }
+    }
+
+    fn refuse_content(&self) -> Result<()> {
+        let path = &self.path;
+        let entries = fs::read_dir(path).map_err(|error| CommandError::reading(path, error))?;
+        match entries.flatten().any(|entry| entry.file_name() != LOCK) {
+            false => Ok(()),
+            true => Err(CommandError::run_folder(
+                path,
+                "is not empty and nothing is overwritten; choose a new folder with --out, or go on with \
+                 the run in it with --resume",
+            )),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -66,6 +122,7 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
+        let _ = fs::remove_file(self.file(LOCK));
         // Refused unless the folder is empty, which is what is wanted.
         let _ = fs::remove_dir(&self.path);
     }
@@ -93,18 +150,6 @@ fn refuse_inside(folder: &Path, data: &Path) -> Result<()> {
             "lies in the data folder, which is never written to; choose another with --out",
         )),
         false => Ok(()),
-    }
-}
-
-fn empty_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| not_writable(path, &error))?;
-    let mut entries = fs::read_dir(path).map_err(|error| CommandError::reading(path, error))?;
-    match entries.next() {
-        None => Ok(()),
-        Some(_) => Err(CommandError::run_folder(
-            path,
-            "is not empty and nothing is overwritten; choose a new folder with --out",
-        )),
     }
 }
 

@@ -1,11 +1,14 @@
 //! The arguments of `fastlearn train`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use fastlearn::predict::Tta;
 use fastlearn::schedule::Cycles;
+use fastlearn::train::Every;
 
 use crate::cli::arguments::{DataArguments, ModelArguments, TransformsName, at_least_one};
 use crate::cli::machine::MachineArguments;
@@ -25,6 +28,17 @@ pub struct TrainArguments {
     /// The run folder; new or empty [default: runs/NAME-OF-DIR/NUMBER]
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// Repeat a run: its recipe, but for what is given here
+    #[arg(long, value_name = "RUN")]
+    pub like: Option<PathBuf>,
+    /// Go on with a run that was interrupted, in its folder, at the exact step: it ends with the same
+    /// bits. Everything is as it was; DIR is needed only if the pictures were moved
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["like", "out"])]
+    pub resume: Option<PathBuf>,
+    /// How often a checkpoint is written within an epoch (at its end there always is one): a number of
+    /// batches, or seconds as in 300s
+    #[arg(long, value_name = "N|SECONDSs", default_value = "300s", value_parser = parse_every)]
+    pub checkpoint: Every,
     /// Print one JSON document to standard output, everything else to standard error
     #[arg(long)]
     pub json: bool,
@@ -46,8 +60,9 @@ pub struct RecipeArguments {
     /// finder runs once
     #[arg(long)]
     pub minimal: bool,
-    /// Learning rate of the head, or `auto` for what the rate finder suggests
-    #[arg(long, value_name = "RATE|auto", default_value = "auto")]
+    /// Learning rate of the head, or two as in 1e-4..1e-2: that of the first layers and that of the head,
+    /// those between them spread geometrically; or `auto` for what the rate finder suggests
+    #[arg(long, value_name = "RATE|LOW..HIGH|auto", default_value = "auto")]
     pub lr: LearningRate,
     /// How many times smaller each earlier layer group's rate is [default: 10, 3 with --transforms
     /// top-down, 1 with --weights none]
@@ -87,6 +102,28 @@ pub struct RecipeArguments {
 pub enum LearningRate {
     Auto,
     Fixed(f32),
+    /// Of the first layer group and of the head.
+    Between(f32, f32),
+}
+
+impl LearningRate {
+    /// The head's, if it is not to be found.
+    pub fn fixed(self) -> Option<f32> {
+        match self {
+            LearningRate::Auto => None,
+            LearningRate::Fixed(rate) | LearningRate::Between(_, rate) => Some(rate),
+        }
+    }
+}
+
+impl fmt::Display for LearningRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LearningRate::Auto => f.write_str("auto"),
+            LearningRate::Fixed(rate) => write!(f, "{rate}"),
+            LearningRate::Between(low, high) => write!(f, "{low}..{high}"),
+        }
+    }
 }
 
 impl FromStr for LearningRate {
@@ -96,9 +133,27 @@ impl FromStr for LearningRate {
         if text == "auto" {
             return Ok(LearningRate::Auto);
         }
-        let rate = text.parse().ok().filter(|rate: &f32| rate.is_finite() && *rate > 0.0);
-        rate.map(LearningRate::Fixed).ok_or_else(|| "expected a number above 0, or auto".to_owned())
+        let rate =
+            |text: &str| text.parse().ok().filter(|rate: &f32| rate.is_finite() && *rate > 0.0);
+        let parsed = match text.split_once("..") {
+            Some((low, high)) => {
+                rate(low).zip(rate(high)).map(|(l, h)| LearningRate::Between(l, h))
+            }
+            None => rate(text).map(LearningRate::Fixed),
+        };
+        parsed.ok_or_else(|| {
+            "expected a number above 0, two of them as in 1e-4..1e-2, or auto".to_owned()
+        })
     }
+}
+
+fn parse_every(text: &str) -> Result<Every, String> {
+    let (digits, every): (&str, fn(u64) -> Every) = match text.strip_suffix('s') {
+        Some(seconds) => (seconds, |seconds| Every::Time(Duration::from_secs(seconds))),
+        None => (text, |batches| Every::Batches(batches as usize)),
+    };
+    let count = digits.parse().ok().filter(|count| *count > 0);
+    count.map(every).ok_or_else(|| "expected batches as in 100, or seconds as in 300s".to_owned())
 }
 
 pub fn parse_ratio(text: &str) -> Result<f32, String> {
@@ -124,6 +179,8 @@ pub fn default_ratio(transforms: TransformsName, is_random: bool) -> f32 {
 /// What the arguments come to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages {
+    /// Sizes of the pictures: after the first, B and C come again at each.
+    pub sizes: Vec<usize>,
     /// Epochs of stage A.
     pub precomputed: usize,
     /// Stage B.
@@ -155,15 +212,20 @@ impl TrainArguments {
             cycles.multiplier(recipe.cycle_mult)
         };
         Stages {
+            sizes: self.data.size.clone(),
             precomputed: if is_pretrained { epochs } else { 0 },
             frozen: (recipe.cycles_frozen > 0).then(|| Cycles::new(recipe.cycles_frozen)),
             unfrozen: (recipe.cycles > 0).then(unfrozen),
             is_pretrained,
             finds_again: !recipe.minimal,
             lr: recipe.lr,
-            ratio: recipe
-                .lr_ratio
-                .unwrap_or_else(|| default_ratio(self.data.transforms, self.model.is_random())),
+            ratio: match recipe.lr {
+                // Two steps from the first of three groups to the last.
+                LearningRate::Between(low, high) => (high / low).sqrt(),
+                _ => recipe
+                    .lr_ratio
+                    .unwrap_or_else(|| default_ratio(self.data.transforms, self.model.is_random())),
+            },
             tta: recipe.tta,
             freeze_norms: recipe.freeze_norms,
         }
@@ -219,11 +281,37 @@ mod tests {
         assert_eq!(fixed.frozen, Some(Cycles::new(1)));
         assert_eq!(fixed.unfrozen.expect("unfrozen").epochs(), 3);
         assert_eq!(stages("--cycles 0").unfrozen, None);
+        assert_eq!(stages("--size 64,128").sizes, [64, 128]);
+    }
+
+    #[test]
+    fn two_rates_are_those_of_the_first_layers_and_of_the_head() {
+        let spread = stages("--lr 1e-4..1e-2");
+        assert_eq!(
+            (spread.lr.fixed(), spread.lr.to_string().as_str()),
+            (Some(0.01), "0.0001..0.01")
+        );
+        assert!((spread.ratio - 10.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn checkpoints_come_by_batches_or_seconds() {
+        assert_eq!(parse_every("20"), Ok(Every::Batches(20)));
+        assert_eq!(parse_every("5s"), Ok(Every::Time(Duration::from_secs(5))));
+        assert!(["0", "s", "-1", "1m", ""].iter().all(|text| parse_every(text).is_err()));
     }
 
     #[test]
     fn rates_that_mean_nothing_are_refused() {
-        for wrong in ["--lr 0", "--lr nan", "--lr=-1", "--lr-ratio 0.5", "--weight-decay=-1"] {
+        for wrong in [
+            "--lr 0",
+            "--lr 1e-4..",
+            "--lr 0..1",
+            "--lr nan",
+            "--lr=-1",
+            "--lr-ratio 0.5",
+            "--weight-decay=-1",
+        ] {
             let words = ["train", "data"].into_iter().chain(wrong.split_whitespace());
             assert!(Line::try_parse_from(words).is_err(), "{wrong}");
         }

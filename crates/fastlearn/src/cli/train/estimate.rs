@@ -29,9 +29,20 @@ struct Sizes {
     valid: f64,
     batch: f64,
     times: PictureTimes,
+    /// Whether it is the first size of the pictures: only there are rates looked for.
+    is_first: bool,
 }
 
 impl Sizes {
+    /// The same at larger or smaller pictures: time goes with their area.
+    fn resized(&self, from: usize, to: usize) -> Sizes {
+        let growth = (to as f64 / from as f64).powi(2);
+        let PictureTimes { predict, frozen, unfrozen } = self.times;
+        let [predict, frozen, unfrozen] = [predict, frozen, unfrozen].map(|time| time * growth);
+        let times = PictureTimes { predict, frozen, unfrozen };
+        Sizes { times, is_first: false, ..*self }
+    }
+
     fn epochs(&self, count: usize, picture: f64) -> f64 {
         count as f64 * (self.train * picture + self.valid * self.times.predict)
     }
@@ -48,21 +59,26 @@ impl Plan {
             valid: data.valid().len() as f64,
             batch: data.loading().size() as f64,
             times,
+            is_first: true,
         };
         let heading = format!(
-            "{} to learn from and {} to judge by, {} classes, {} pixels, batches of {}",
+            "{} to learn from and {} to judge by, {} classes, {}, batches of {}",
             counted(data.train().len(), "picture"),
             data.valid().len(),
             data.classes().len(),
-            data.transforms().size(),
+            pixels(&stages.sizes),
             data.loading().size(),
         );
-        let lines = [
-            precomputed(stages, &sizes),
-            frozen(stages, &sizes),
-            unfrozen(stages, &sizes),
-            Some(predictions(stages, &sizes)),
-        ];
+        let (first, later) = stages.sizes.split_first().unwrap_or((&1, &[]));
+        let mut lines =
+            vec![precomputed(stages, &sizes), frozen(stages, &sizes), unfrozen(stages, &sizes)];
+        let mut last = None;
+        for size in later {
+            let larger = sizes.resized(*first, *size);
+            lines.extend([frozen(stages, &larger), unfrozen(stages, &larger)]);
+            last = Some(larger);
+        }
+        lines.push(Some(predictions(stages, last.as_ref().unwrap_or(&sizes))));
         Plan { heading, lines: lines.into_iter().flatten().collect() }
     }
 
@@ -103,7 +119,7 @@ fn frozen(stages: &Stages, sizes: &Sizes) -> Option<Line> {
         true => ("frozen", sizes.times.frozen),
         false => ("from scratch", sizes.times.unfrozen),
     };
-    let finds = stages.precomputed == 0 && stages.lr == LearningRate::Auto;
+    let finds = sizes.is_first && stages.precomputed == 0 && stages.lr == LearningRate::Auto;
     let finder = if finds { sizes.finder(picture) } else { 0.0 };
     Some(Line {
         letter: 'B',
@@ -116,7 +132,8 @@ fn frozen(stages: &Stages, sizes: &Sizes) -> Option<Line> {
 fn unfrozen(stages: &Stages, sizes: &Sizes) -> Option<Line> {
     let schedule = Schedule::from(stages.unfrozen?);
     let is_first = stages.precomputed == 0 && stages.frozen.is_none();
-    let finds = stages.lr == LearningRate::Auto && (is_first || stages.finds_again);
+    let finds =
+        sizes.is_first && stages.lr == LearningRate::Auto && (is_first || stages.finds_again);
     let finder = if finds { sizes.finder(sizes.times.unfrozen) } else { 0.0 };
     Some(Line {
         letter: 'C',
@@ -153,12 +170,18 @@ fn predictions(stages: &Stages, sizes: &Sizes) -> Line {
     }
 }
 
+/// `64, then 128 pixels`.
+fn pixels(sizes: &[usize]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    format!("{} pixels", sizes.join(", then "))
+}
+
 const FINDER: &str = "rate finder, then ";
 
 fn finder_first(stages: &Stages) -> &'static str {
     match stages.lr {
         LearningRate::Auto => FINDER,
-        LearningRate::Fixed(_) => "",
+        LearningRate::Fixed(_) | LearningRate::Between(..) => "",
     }
 }
 
@@ -170,6 +193,7 @@ mod tests {
 
     fn stages() -> Stages {
         Stages {
+            sizes: vec![64, 128],
             precomputed: 2,
             frozen: Some(Cycles::new(3)),
             unfrozen: Some(Cycles::new(3).multiplier(2)),
@@ -184,7 +208,7 @@ mod tests {
 
     fn sizes() -> Sizes {
         let times = PictureTimes { predict: 1.0, frozen: 2.0, unfrozen: 3.0 };
-        Sizes { train: 80.0, valid: 20.0, batch: 8.0, times }
+        Sizes { train: 80.0, valid: 20.0, batch: 8.0, times, is_first: true }
     }
 
     #[test]
@@ -195,6 +219,13 @@ mod tests {
         let unfrozen = unfrozen(&stages, &sizes).expect("a stage");
         assert_eq!(unfrozen.seconds, 100.0 * 8.0 * 3.0 + 7.0 * 260.0);
         assert_eq!(predictions(&stages, &sizes).seconds, 100.0);
+    }
+
+    #[test]
+    fn larger_pictures_take_longer_and_have_no_finder() {
+        let larger = sizes().resized(64, 128);
+        assert_eq!(frozen(&stages(), &larger).map(|line| line.seconds), Some(4.0 * 3.0 * 180.0));
+        assert_eq!(unfrozen(&stages(), &larger).map(|line| line.seconds), Some(4.0 * 7.0 * 260.0));
     }
 
     #[test]

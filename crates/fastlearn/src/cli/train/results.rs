@@ -6,14 +6,15 @@ use fastlearn::interpret::{
     ConfusionPlot, FinderLossPlot, FinderRatePlot, HistoryEpoch, HistoryPlot, PictureGrid,
     SchedulePlot, ThresholdPlot, Tile, most_incorrect,
 };
-use fastlearn::metrics::{LESSON_THRESHOLD, ThresholdCurve};
+use fastlearn::metrics::{LESSON_THRESHOLD, SmoothedLoss, ThresholdCurve};
 use fastlearn::predict::Tta;
 use fastlearn::schedule::FinderCurve;
+use fastlearn::train::History;
 use fastlearn::{Learner, Predictions};
 use models::weights::write_atomically;
 use serde_json::{Value, json};
 
-use super::recipe::Recipe;
+use super::recipe::{RECIPE, Recipe};
 use super::stages::{PRECOMPUTED, Progress};
 use crate::cli::error::{CommandError, Result};
 use crate::cli::judgement::Judgement;
@@ -35,18 +36,18 @@ pub struct Results<'a> {
     pub learner: &'a Learner,
     pub recipe: Recipe,
     pub progress: &'a Progress,
-    pub epochs: Vec<HistoryEpoch>,
     pub predictions: Predictions,
     /// Those of the test pictures, if they were named.
     pub test: Option<Predictions>,
     pub tta: Tta,
-    pub estimated: f64,
+    /// Seconds that were estimated for the whole run; unknown of one that was resumed.
+    pub estimated: Option<f64>,
 }
 
 impl Results<'_> {
     /// Writes every file, the model last: where it is, all is.
     pub fn write(&self) -> Result<()> {
-        self.folder.write("recipe.toml", self.recipe.to_toml()?)?;
+        self.folder.write(RECIPE, self.recipe.to_toml()?)?;
         write_history(self.folder, self.learner)?;
         self.write_predictions()?;
         self.draw_training()?;
@@ -74,26 +75,27 @@ impl Results<'_> {
         for finder in &self.progress.finders {
             write_finder(
                 self.folder,
-                &format!("finder-{}", file_part(finder.stage)),
+                &format!("finder-{}", file_part(&finder.stage)),
                 &finder.curve,
             )?;
         }
         let batches = self.learner.batches_per_epoch()?;
         for (stage, schedule, rate) in &self.progress.schedules {
             // A constant rate is no picture.
-            if *stage != PRECOMPUTED {
+            if !stage.starts_with(PRECOMPUTED) {
                 let plot = SchedulePlot::new(schedule.clone(), batches, *rate);
                 self.folder.draw(&format!("schedule-{}.png", file_part(stage)), &plot)?;
             }
         }
-        if self.epochs.is_empty() {
+        let epochs = history_epochs(self.learner.history());
+        if epochs.is_empty() {
             return Ok(());
         }
         let title = name_of(self.learner.data().root()).to_string_lossy().into_owned();
         let rows = &self.learner.history().epochs;
         let names = rows.last().map(|row| row.metrics.iter().map(|(name, _)| name.clone()));
         let metrics = names.map_or_else(Vec::new, Iterator::collect);
-        let plot = HistoryPlot { title, metrics, epochs: self.epochs.clone() };
+        let plot = HistoryPlot { title, metrics, epochs };
         self.folder.draw("history.png", &plot)?;
         Ok(())
     }
@@ -228,6 +230,28 @@ pub fn write_finder(folder: &RunFolder, stem: &str, curve: &FinderCurve) -> Resu
         table.push_str(&format!("{rate},{loss},{smoothed}\n"));
     }
     folder.write(&format!("{stem}.csv"), table)
+}
+
+/// The history as its plot shows it: the smoothed losses of each epoch's batches, smoothed anew in each fit.
+fn history_epochs(history: &History) -> Vec<HistoryEpoch> {
+    let mut batches = history.batches.iter();
+    let (mut smoothed, mut stage) = (SmoothedLoss::default(), "");
+    let mut epochs = Vec::with_capacity(history.epochs.len());
+    for row in &history.epochs {
+        if row.epoch == 0 {
+            smoothed = SmoothedLoss::default();
+        }
+        let losses = batches.by_ref().take(row.steps);
+        let is_new = row.epoch == 0 && row.stage != stage;
+        stage = &row.stage;
+        epochs.push(HistoryEpoch {
+            batch_losses: losses.map(|b| smoothed.push(f64::from(b.loss)) as f32).collect(),
+            valid_loss: row.valid_loss.map(f64::from),
+            metrics: row.metrics.iter().map(|(_, value)| *value).collect(),
+            stage: is_new.then(|| row.stage.clone()),
+        });
+    }
+    epochs
 }
 
 fn file_part(stage: &str) -> String {

@@ -18,7 +18,7 @@ pub const UNFROZEN: &str = "unfrozen";
 /// A rate-finder run and the stage it was for.
 #[derive(Debug)]
 pub struct Finder {
-    pub stage: &'static str,
+    pub stage: String,
     pub curve: FinderCurve,
     /// Its suggestion.
     pub rate: f32,
@@ -30,10 +30,11 @@ pub struct Progress {
     pub finders: Vec<Finder>,
     pub rates: Vec<StageRate>,
     /// Schedules with their stage and base rate, for plots.
-    pub schedules: Vec<(&'static str, Schedule, f32)>,
+    pub schedules: Vec<(String, Schedule, f32)>,
 }
 
-/// Runs all stages; `after` is called when one is done.
+/// Runs all stages at the first size, then the head alone and everything at each of the others;
+/// `after` is called when a stage is done.
 pub fn run(
     learner: &mut Learner,
     stages: &Stages,
@@ -41,103 +42,119 @@ pub fn run(
     progress: &mut Progress,
     mut after: impl FnMut(&Learner, &Progress) -> Result<()>,
 ) -> Result<()> {
-    if stages.precomputed > 0 {
-        train_head(learner, stages, console, progress)?;
-        after(learner, progress)?;
-    }
-    if let Some(cycles) = stages.frozen {
-        train_frozen(learner, stages, cycles.into(), console, progress)?;
-        after(learner, progress)?;
-    }
-    if let Some(cycles) = stages.unfrozen {
-        train_unfrozen(learner, stages, cycles.into(), console, progress)?;
-        after(learner, progress)?;
+    for (number, &size) in stages.sizes.iter().enumerate() {
+        if number > 0 {
+            learner.set_size(size)?;
+        }
+        let mut stage = Stage { learner, stages, console, progress, size };
+        if stages.precomputed > 0 && number == 0 {
+            stage.train_head()?;
+            after(stage.learner, stage.progress)?;
+        }
+        if let Some(cycles) = stages.frozen {
+            stage.train_frozen(cycles.into())?;
+            after(stage.learner, stage.progress)?;
+        }
+        if let Some(cycles) = stages.unfrozen {
+            stage.train_unfrozen(cycles.into())?;
+            after(stage.learner, stage.progress)?;
+        }
     }
     Ok(())
 }
 
-/// Stage A: the head on activations that are computed once.
-fn train_head(
-    learner: &mut Learner,
-    stages: &Stages,
+/// A stage at one size, and what it changes.
+struct Stage<'a> {
+    learner: &'a mut Learner,
+    stages: &'a Stages,
     console: Console,
-    progress: &mut Progress,
-) -> Result<()> {
-    learner.set_stage(PRECOMPUTED);
-    let busy = Busy::new("computing the activations below the head");
-    let mut head = learner.precompute()?;
-    drop(busy);
-    let rate = match stages.lr {
-        LearningRate::Fixed(rate) => rate,
-        LearningRate::Auto => {
-            let busy = Busy::new("finding a learning rate for the head");
-            let curve = head.lr_find()?;
-            drop(busy);
-            progress.found(console, PRECOMPUTED, curve)?
-        }
-    };
-    let schedule = Schedule::constant(stages.precomputed);
-    progress.begin(console, 'A', PRECOMPUTED, &schedule, rate);
-    head.fit(rate, schedule)?;
-    Ok(())
+    progress: &'a mut Progress,
+    size: usize,
 }
 
-/// Stage B: the head on augmented pictures; every group, if none is pre-trained.
-fn train_frozen(
-    learner: &mut Learner,
-    stages: &Stages,
-    schedule: Schedule,
-    console: Console,
-    progress: &mut Progress,
-) -> Result<()> {
-    let stage = if stages.is_pretrained { FROZEN } else { SCRATCH };
-    match stages.is_pretrained {
-        true => learner.freeze()?,
-        false => learner.unfreeze()?,
+impl Stage<'_> {
+    /// A: the head on activations that are computed once.
+    fn train_head(&mut self) -> Result<()> {
+        let name = self.name(PRECOMPUTED);
+        self.learner.set_stage(&name);
+        let busy = Busy::new("computing the activations below the head");
+        let mut head = self.learner.precompute()?;
+        drop(busy);
+        let rate = match self.stages.lr.fixed() {
+            Some(rate) => rate,
+            None => {
+                let busy = Busy::new("finding a learning rate for the head");
+                let curve = head.lr_find()?;
+                drop(busy);
+                self.progress.found(self.console, &name, curve)?
+            }
+        };
+        let schedule = Schedule::constant(self.stages.precomputed);
+        self.progress.begin(self.console, 'A', &name, &schedule, rate);
+        head.fit(rate, schedule)?;
+        Ok(())
     }
-    learner.set_stage(stage);
-    let rate = match (stages.lr, progress.rates.last()) {
-        (LearningRate::Fixed(rate), _) => rate,
-        (LearningRate::Auto, Some(earlier)) => earlier.rate,
-        (LearningRate::Auto, None) => {
-            let busy = Busy::new("finding a learning rate");
-            let curve = learner.lr_find()?;
-            drop(busy);
-            progress.found(console, stage, curve)?
-        }
-    };
-    progress.begin(console, 'B', stage, &schedule, rate);
-    learner.fit(rate, schedule)?;
-    Ok(())
-}
 
-/// Stage C: every group, earlier ones at lower rates.
-fn train_unfrozen(
-    learner: &mut Learner,
-    stages: &Stages,
-    schedule: Schedule,
-    console: Console,
-    progress: &mut Progress,
-) -> Result<()> {
-    learner.unfreeze()?;
-    learner.freeze_norms(stages.freeze_norms);
-    learner.set_stage(UNFROZEN);
-    let earlier = progress.rates.last().map(|earlier| earlier.rate);
-    let rate = match (stages.lr, earlier) {
-        (LearningRate::Fixed(rate), _) => rate,
-        (LearningRate::Auto, Some(earlier)) if !stages.finds_again => earlier,
-        (LearningRate::Auto, earlier) => {
-            let busy = Busy::new("finding a learning rate for the unfrozen network");
-            let ratios = Rates::spread(1.0, stages.ratio);
-            let curve = learner.lr_find_with(ratios, &Ramp::default())?;
-            drop(busy);
-            let found = progress.found(console, UNFROZEN, curve)?;
-            lower(console, earlier, found)
+    /// B: the head on augmented pictures; every group, if none is pre-trained.
+    fn train_frozen(&mut self, schedule: Schedule) -> Result<()> {
+        let kind = if self.stages.is_pretrained { FROZEN } else { SCRATCH };
+        let name = self.name(kind);
+        match self.stages.is_pretrained {
+            true => self.learner.freeze()?,
+            false => self.learner.unfreeze()?,
         }
-    };
-    progress.begin(console, 'C', UNFROZEN, &schedule, rate);
-    learner.fit(Rates::spread(rate, stages.ratio), schedule)?;
-    Ok(())
+        self.learner.freeze_norms(false);
+        self.learner.set_stage(&name);
+        let earlier = self.progress.rate_of(kind).or_else(|| self.progress.last_rate());
+        let rate = match self.stages.lr.fixed().or(earlier) {
+            Some(rate) => rate,
+            None => {
+                let busy = Busy::new("finding a learning rate");
+                let curve = self.learner.lr_find()?;
+                drop(busy);
+                self.progress.found(self.console, &name, curve)?
+            }
+        };
+        self.progress.begin(self.console, 'B', &name, &schedule, rate);
+        self.learner.fit(rate, schedule)?;
+        Ok(())
+    }
+
+    /// C: every group, earlier ones at lower rates; at later sizes at the rate of the first.
+    fn train_unfrozen(&mut self, schedule: Schedule) -> Result<()> {
+        let name = self.name(UNFROZEN);
+        self.learner.unfreeze()?;
+        self.learner.freeze_norms(self.stages.freeze_norms);
+        self.learner.set_stage(&name);
+        let earlier = self.progress.last_rate().filter(|_| !self.stages.finds_again);
+        let settled = self.stages.lr.fixed().or(self.progress.rate_of(UNFROZEN)).or(earlier);
+        let rate = match settled {
+            Some(rate) => rate,
+            None => {
+                let busy = Busy::new("finding a learning rate for the unfrozen network");
+                let ratios = Rates::spread(1.0, self.stages.ratio);
+                let curve = self.learner.lr_find_with(ratios, &Ramp::default())?;
+                drop(busy);
+                let found = self.progress.found(self.console, &name, curve)?;
+                lower(self.console, self.progress.last_rate(), found)
+            }
+        };
+        self.progress.begin(self.console, 'C', &name, &schedule, rate);
+        let rates = match self.stages.lr {
+            LearningRate::Between(low, high) => Rates::between(low, high),
+            _ => Rates::spread(rate, self.stages.ratio),
+        };
+        self.learner.fit(rates, schedule)?;
+        Ok(())
+    }
+
+    /// The stage's name, with the size where there are several.
+    fn name(&self, kind: &str) -> String {
+        match self.stages.sizes.len() {
+            1 => kind.to_owned(),
+            _ => format!("{kind} at {}", self.size),
+        }
+    }
 }
 
 /// Of the rate before and the one found now, the lower.
@@ -150,10 +167,22 @@ fn lower(console: Console, earlier: Option<f32>, found: f32) -> f32 {
 }
 
 impl Progress {
+    /// The first rate of a kind of stage.
+    fn rate_of(&self, kind: &str) -> Option<f32> {
+        self.rates
+            .iter()
+            .find(|earlier| earlier.stage.starts_with(kind))
+            .map(|earlier| earlier.rate)
+    }
+
+    fn last_rate(&self) -> Option<f32> {
+        self.rates.last().map(|earlier| earlier.rate)
+    }
+
     /// Tells what a finder run suggests and keeps it.
-    fn found(&mut self, console: Console, stage: &'static str, curve: FinderCurve) -> Result<f32> {
+    fn found(&mut self, console: Console, stage: &str, curve: FinderCurve) -> Result<f32> {
         let rate = announce(console, &curve)?;
-        self.finders.push(Finder { stage, curve, rate });
+        self.finders.push(Finder { stage: stage.to_owned(), curve, rate });
         Ok(rate)
     }
 
@@ -161,13 +190,13 @@ impl Progress {
         &mut self,
         console: Console,
         letter: char,
-        stage: &'static str,
+        stage: &str,
         schedule: &Schedule,
         base: f32,
     ) {
         console.line(format!("\n{letter} {stage}: {}, rate {}", schedule.label(), rate(base)));
-        self.rates.push(StageRate { stage, rate: base });
-        self.schedules.push((stage, schedule.clone(), base));
+        self.rates.push(StageRate { stage: stage.to_owned(), rate: base });
+        self.schedules.push((stage.to_owned(), schedule.clone(), base));
     }
 }
 
