@@ -45,14 +45,15 @@ pub struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// Writes every file, the model last: where it is, all is.
+    /// Writes every file, last of all the recipe, which says then that the run is finished.
     pub fn write(&self) -> Result<()> {
-        self.folder.write(RECIPE, self.recipe.to_toml()?)?;
         write_history(self.folder, self.learner)?;
         self.write_predictions()?;
         self.draw_training()?;
         self.draw_predictions()?;
-        Ok(self.learner.save(self.folder.file(MODEL))?)
+        self.learner.save(self.folder.file(MODEL))?;
+        self.folder.write(RECIPE, self.recipe.to_toml()?)?;
+        Ok(())
     }
 
     fn write_predictions(&self) -> Result<()> {
