@@ -384,13 +384,13 @@ fn a_full_disk_ends_with_the_files_name_and_leaves_nothing_half_written() {
     assert_eq!(output.status.code(), Some(1), "{err}");
     let [notice, error] = ["activations", "error: cannot write"].map(|part| err.find(part));
     assert!(notice.is_some() && notice < error, "{err}");
-    assert!(err.contains("run/model.safetensors") && err.contains("room"), "{err}");
+    assert!(err.contains("run/checkpoint.safetensors") && err.contains("room"), "{err}");
     let names = |folder| listing(&world.path(folder)).into_iter().map(|(path, _)| path);
     for path in names("run").chain(names("cache")) {
         let name = path.to_string_lossy().into_owned();
-        assert!(!name.contains(".writing-") && !name.ends_with("model.safetensors"), "{name}");
+        assert!(!name.contains(".writing-") && !name.ends_with(".safetensors"), "{name}");
     }
-    assert!(world.path("run/history.csv").is_file());
+    assert!(world.path("run/recipe.toml").is_file());
 }
 
 #[test]
