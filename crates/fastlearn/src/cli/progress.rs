@@ -92,6 +92,14 @@ impl Reporter {
         ));
     }
 
+    /// A row of the table, below the titles if it is the first: what is measured is known from it on.
+    fn print_row(&self, row: &EpochRow) {
+        if row.epoch == 0 {
+            self.print(header(row));
+        }
+        self.print(table_row(row));
+    }
+
     fn print(&self, text: String) {
         self.bar.suspend(|| self.console.line(text));
     }
@@ -101,24 +109,15 @@ impl Listener for Reporter {
     fn on(&mut self, event: Event, _state: &mut TrainState) -> Result<Control> {
         match event {
             Event::FitBegins { epochs, batches, done, .. } => {
-                self.begin(((epochs - done.len()) * batches) as u64);
-                done.iter().for_each(|row| self.print(table_row(row)));
+                self.begin((epochs.saturating_sub(done.len()) * batches) as u64);
+                done.iter().for_each(|row| self.print_row(row));
             }
-            Event::FitPassedOver { done } => {
-                self.print(header());
-                done.iter().for_each(|row| self.print(table_row(row)));
-            }
+            Event::FitPassedOver { done } => done.iter().for_each(|row| self.print_row(row)),
             Event::BatchBegins { .. } => self.batch_begun = Instant::now(),
             Event::BatchEnds { pictures, smoothed, rate, waited, .. } => {
                 self.batch(pictures, smoothed, rate, waited);
             }
-            Event::EpochEnds { row } => {
-                // What is measured is known from the first row on.
-                if row.epoch == 0 {
-                    self.print(header(row));
-                }
-                self.print(table_row(row));
-            }
+            Event::EpochEnds { row } => self.print_row(row),
             Event::FitEnds => self.bar.finish_and_clear(),
             Event::Notice(text) => self.bar.suspend(|| self.console.note(text)),
             _ => {}

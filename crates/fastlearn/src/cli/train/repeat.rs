@@ -93,9 +93,10 @@ fn given(train: &Command, matches: &ArgMatches) -> GivenArguments {
         let id = argument.get_id().as_str();
         is_given(matches, id) && !NOT_REPEATED.contains(&id)
     });
+    let data = matches.get_one::<PathBuf>(FOLDER);
     let entry = |argument: &Arg| {
         let id = argument.get_id().as_str();
-        let values = explicit(matches, id).into_iter().map(|value| located(argument, value));
+        let values = explicit(matches, id).into_iter().map(|value| located(argument, value, data));
         (id.to_owned(), values.collect())
     };
     arguments.map(entry).collect::<BTreeMap<_, _>>()
@@ -118,11 +119,14 @@ fn explicit(matches: &ArgMatches, id: &str) -> Vec<String> {
     }
 }
 
-/// Paths whole, so that they mean the same in another folder.
-fn located(argument: &Arg, value: String) -> String {
+/// Paths whole, so that they mean the same in another folder; but those within the data folder as they
+/// are, so that it can be moved.
+fn located(argument: &Arg, value: String, data: Option<&PathBuf>) -> String {
+    let id = argument.get_id().as_str();
     let is_path = argument.get_value_parser().type_id() == ValueParser::path_buf().type_id();
-    let is_file = argument.get_id() == WEIGHTS && Path::new(&value).is_file();
-    match is_path || is_file {
+    let is_file = id == WEIGHTS && Path::new(&value).is_file();
+    let is_within = id != FOLDER && data.is_some_and(|data| data.join(&value).exists());
+    match (is_path && !is_within) || is_file {
         true => std::path::absolute(&value)
             .map_or(value, |absolute| absolute.to_string_lossy().into_owned()),
         false => value,
