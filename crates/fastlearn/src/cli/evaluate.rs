@@ -28,11 +28,12 @@ const VALID: [&str; 3] = ["valid", "val", "validation"];
 /// over all pictures and each class's precision and recall where pictures have several labels.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
-    /// The file that `train` left
-    model: PathBuf,
+    /// The file that `train` left; several are averaged
+    #[arg(required = true, value_name = "MODELS")]
+    models: Vec<PathBuf>,
     /// Pictures in class folders: DIR/CLASS/*, or a data folder with DIR/valid/CLASS/*; or the folder
     /// that --csv or --names are about
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", required = true)]
     folder: PathBuf,
     /// Which pictures of DIR [default: its folder `valid`, else all]
     #[arg(long, value_name = "NAME")]
@@ -70,10 +71,10 @@ enum SplitName {
 
 pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let console = Console::new(arguments.json);
-    let predictor = arguments.way.open(&arguments.model, &arguments.machine)?;
-    let description = predictor.description();
+    let models = arguments.way.open(&arguments.models, &arguments.machine)?;
+    let description = models.description();
     let split = labelled_pictures(arguments, description, console)?;
-    let predictions = arguments.way.predict_split(&predictor, &split)?;
+    let predictions = arguments.way.predict_split(&models, &split)?;
     let (judgement, classes) =
         (Judgement::at(&predictions, arguments.threshold)?, &description.classes);
     if let Some(path) = &arguments.predictions {

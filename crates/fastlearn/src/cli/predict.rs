@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use fastlearn::Predictions;
 use fastlearn::data::{Loading, Split, pictures_in};
 use fastlearn::metrics::LESSON_THRESHOLD;
-use fastlearn::predict::Tta;
-use fastlearn::{Predictions, Predictor};
+use fastlearn::predict::{Ensemble, Tta};
 use models::weights::write_atomically;
 
 use super::arguments::at_least_one;
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::machine::MachineArguments;
 use super::output::write_out;
 use super::predictions_file::{write_csv, write_tags};
@@ -19,12 +19,13 @@ use super::progress::Busy;
 
 /// Predicts pictures with a trained model, as CSV: id, prediction, the probability of every class.
 ///
-/// Ids are the paths as they are given or found; folders are searched at any depth.
+/// Several models, such as a run's snapshots, are averaged: every .safetensors file before the pictures is
+/// one. Ids are the paths as they are given or found; folders are searched at any depth.
 #[derive(Debug, Args)]
 pub struct PredictArguments {
     /// The file that `train` left
     model: PathBuf,
-    /// Pictures, or folders of pictures
+    /// Pictures, or folders of pictures; more models may stand before them
     #[arg(required = true, value_name = "FILES|FOLDERS")]
     pictures: Vec<PathBuf>,
     /// The CSV file; standard output unless given
@@ -64,19 +65,19 @@ pub struct PredictionArguments {
 }
 
 impl PredictionArguments {
-    /// The model, ready to predict in this way.
-    pub fn open(&self, model: &PathBuf, machine: &MachineArguments) -> Result<Predictor> {
+    /// The models, ready to predict in this way.
+    pub fn open(&self, models: &[PathBuf], machine: &MachineArguments) -> Result<Ensemble> {
         let loading = Loading::default().batch_size(self.batch_size).seed(self.seed);
         let loading = match self.workers {
             Some(workers) => loading.workers(workers),
             None => loading,
         };
-        Ok(Predictor::open(model, &machine.device()?)?.loading(loading))
+        Ok(Ensemble::open(models, &machine.device()?)?.loading(loading))
     }
 
-    pub fn predict_split(&self, predictor: &Predictor, split: &Split) -> Result<Predictions> {
+    pub fn predict_split(&self, models: &Ensemble, split: &Split) -> Result<Predictions> {
         let _busy = Busy::new("predicting");
-        Ok(predictor.tta(split, self.tta)?)
+        Ok(models.tta(split, self.tta)?)
     }
 }
 
@@ -91,14 +92,30 @@ pub fn threshold_or_default(threshold: Option<f32>) -> f32 {
     threshold.unwrap_or(LESSON_THRESHOLD)
 }
 
+/// The models that are named first, and what follows them.
+fn models_and_pictures(arguments: &PredictArguments) -> Result<(Vec<PathBuf>, &[PathBuf])> {
+    let PredictArguments { model, pictures, .. } = arguments;
+    let is_model = |path: &&PathBuf| path.extension().is_some_and(|kind| kind == "safetensors");
+    let more = pictures.iter().take_while(is_model).count();
+    let (others, pictures) = pictures.split_at(more);
+    if pictures.is_empty() {
+        return Err(CommandError::Request(format!(
+            "{} models and no pictures; name files or folders of pictures after the models",
+            1 + more
+        )));
+    }
+    Ok((std::iter::once(model).chain(others).cloned().collect(), pictures))
+}
+
 pub fn run(arguments: &PredictArguments) -> Result<()> {
+    let (models, pictures) = models_and_pictures(arguments)?;
     let mut files = Vec::new();
-    for path in &arguments.pictures {
+    for path in pictures {
         files.extend(pictures_in(path)?);
     }
-    let predictor = arguments.way.open(&arguments.model, &arguments.machine)?;
-    let predictions = arguments.way.predict_split(&predictor, &Split::unlabelled(files))?;
-    let classes = &predictor.description().classes;
+    let models = arguments.way.open(&models, &arguments.machine)?;
+    let predictions = arguments.way.predict_split(&models, &Split::unlabelled(files))?;
+    let classes = &models.description().classes;
     let threshold = threshold_or_default(arguments.threshold);
     let write = |writer: &mut dyn Write| match arguments.tags {
         true => write_tags(writer, &predictions, classes, threshold),
