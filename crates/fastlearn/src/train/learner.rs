@@ -206,6 +206,7 @@ impl Learner {
         let transforms = self.data.transforms().clone().resized(pixels);
         transforms.training()?;
         self.data = self.data.clone().with_transforms(transforms);
+        self.keeper.shelf.describe(self.description());
         Ok(())
     }
 

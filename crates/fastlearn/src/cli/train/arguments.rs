@@ -10,6 +10,7 @@ use fastlearn::predict::Tta;
 use fastlearn::schedule::Cycles;
 use fastlearn::train::Every;
 
+use super::beyond::BeyondArguments;
 use crate::cli::arguments::{DataArguments, ModelArguments, TransformsName, at_least_one};
 use crate::cli::machine::MachineArguments;
 
@@ -50,6 +51,8 @@ pub struct TrainArguments {
     pub machine: MachineArguments,
     #[command(flatten)]
     pub recipe: RecipeArguments,
+    #[command(flatten)]
+    pub beyond: BeyondArguments,
 }
 
 /// How it is trained.
@@ -199,6 +202,8 @@ pub struct Stages {
     pub tta: Tta,
     /// Batch norms of stage C keep their statistics.
     pub freeze_norms: bool,
+    /// What the lesson does without.
+    pub beyond: BeyondArguments,
 }
 
 impl TrainArguments {
@@ -228,6 +233,7 @@ impl TrainArguments {
             },
             tta: recipe.tta,
             freeze_norms: recipe.freeze_norms,
+            beyond: self.beyond.clone(),
         }
     }
 }

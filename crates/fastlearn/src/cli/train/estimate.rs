@@ -109,7 +109,8 @@ fn precomputed(stages: &Stages, sizes: &Sizes) -> Option<Line> {
             finder_first(stages),
             counted(stages.precomputed, "epoch")
         ),
-        seconds: (sizes.train + sizes.valid) * sizes.times.predict,
+        seconds: (stages.beyond.views.unwrap_or(1) as f64 * sizes.train + sizes.valid)
+            * sizes.times.predict,
     })
 }
 
@@ -161,7 +162,10 @@ fn predictions(stages: &Stages, sizes: &Sizes) -> Line {
         true => "the plain validation pictures".to_owned(),
         false => format!("test-time augmentation, {}", stages.tta.label()),
     };
-    let views = stages.tta.len() as f64;
+    // The last stage's snapshots are predicted with too.
+    let last = stages.unfrozen.or(stages.frozen).filter(|_| stages.beyond.snapshots);
+    let models = 1 + last.map_or(0, |cycles| cycles.count());
+    let views = (models * stages.tta.len()) as f64;
     Line {
         letter: 'D',
         name: "predictions",
@@ -188,6 +192,7 @@ fn finder_first(stages: &Stages) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::train::beyond::BeyondArguments;
     use fastlearn::predict::Tta;
     use fastlearn::schedule::Cycles;
 
@@ -203,6 +208,7 @@ mod tests {
             ratio: 10.0,
             tta: Tta::random(4),
             freeze_norms: false,
+            beyond: BeyondArguments::default(),
         }
     }
 

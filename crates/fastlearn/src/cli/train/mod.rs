@@ -1,6 +1,7 @@
 //! `fastlearn train`: from a folder of pictures to a run folder with a model.
 
 mod arguments;
+mod beyond;
 mod estimate;
 mod recipe;
 mod repeat;
@@ -82,6 +83,8 @@ fn train(
     if let Err(error) = trained {
         return Err(rescued(error, folder, &learner, &recipe, &progress));
     }
+    stages.beyond.finish(&mut learner, console)?;
+    let ensemble = stages.beyond.ensemble(&mut learner, folder, stages.tta)?;
     let busy = Busy::new("predicting the validation pictures");
     let predictions = learner.tta(stages.tta)?;
     drop(busy);
@@ -99,12 +102,14 @@ fn train(
         progress: &progress,
         predictions,
         test,
+        ensemble,
         tta: stages.tta,
         estimated,
     };
     results.write()?;
     // Nobody goes on from the end, and it is as large as three models.
     let _ = fs::remove_file(folder.file(CHECKPOINT));
+    stages.beyond.clean_up(folder);
     console.line(results.summary()?);
     console.document(&results.document(begun.elapsed().as_secs_f64())?)
 }
@@ -120,7 +125,7 @@ fn build(
     let checkpoint = folder.file(CHECKPOINT);
     let mut builder = arguments
         .model
-        .learner(data, &device, arguments.data.seed)?
+        .learner(arguments.beyond.data(data), &device, arguments.data.seed)?
         .interruption(interruption)
         .listener(Reporter::new(console))
         .listener(Checkpoints::new(&checkpoint).every(arguments.checkpoint));
@@ -130,6 +135,7 @@ fn build(
     }
     let mut learner = builder.build_observed(&mut DownloadProgress::new(console))?;
     learner.weight_decay(arguments.recipe.weight_decay, Decay::L2);
+    arguments.beyond.set_up(&mut learner, folder)?;
     Ok(learner)
 }
 

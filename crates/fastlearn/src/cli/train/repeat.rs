@@ -22,7 +22,8 @@ const WEIGHTS: &str = "weights";
 /// Belong to one run, not to its recipe.
 const NOT_REPEATED: [&str; 4] = [LIKE, RESUME, "out", "json"];
 /// Change nothing of a run's result: they can be given beside `--resume`.
-const CHANGE_NOTHING: [&str; 6] = [RESUME, "json", FOLDER, "cache_dir", "threads", "workers"];
+const CHANGE_NOTHING: [&str; 7] =
+    [RESUME, "json", FOLDER, "cache_dir", "threads", "workers", "quiet"];
 
 /// The words of a command line, with those of the run that it names for `--like` or `--resume`.
 pub fn repeated(command: &Command, words: Vec<OsString>) -> Result<Vec<OsString>> {

@@ -14,10 +14,12 @@ use fastlearn::{Learner, Predictions};
 use models::weights::write_atomically;
 use serde_json::{Value, json};
 
+use super::beyond::EnsembleResult;
 use super::recipe::{RECIPE, Recipe};
 use super::stages::{PRECOMPUTED, Progress};
 use crate::cli::error::{CommandError, Result};
 use crate::cli::judgement::Judgement;
+use crate::cli::output::counted;
 use crate::cli::predictions_file::write_csv;
 use crate::cli::run_folder::{RunFolder, name_of};
 
@@ -39,6 +41,8 @@ pub struct Results<'a> {
     pub predictions: Predictions,
     /// Those of the test pictures, if they were named.
     pub test: Option<Predictions>,
+    /// What its snapshots say together, if there are any.
+    pub ensemble: Option<EnsembleResult>,
     pub tta: Tta,
     /// Seconds that were estimated for the whole run; unknown of one that was resumed.
     pub estimated: Option<f64>,
@@ -143,6 +147,15 @@ impl Results<'_> {
             Judgement::Nothing => String::new(),
             _ => format!("\nfinal {}, {views}", judgement.line()),
         };
+        let together = match &self.ensemble {
+            Some(EnsembleResult { files, predictions }) => format!(
+                "\nensemble of {}: {}\npredict with it: fastlearn predict {} PICTURES",
+                counted(files.len(), "snapshot"),
+                Judgement::new(predictions)?.line(),
+                files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" "),
+            ),
+            None => String::new(),
+        };
         let tested = match &self.test {
             Some(test) => format!(
                 "{}\ntest predictions: {}",
@@ -152,7 +165,7 @@ impl Results<'_> {
             None => String::new(),
         };
         Ok(format!(
-            "{validated}{tested}\nmodel: {}\npredict: fastlearn predict {} PICTURES",
+            "{validated}{tested}{together}\nmodel: {}\npredict: fastlearn predict {} PICTURES",
             model.display(),
             model.display(),
         ))
@@ -194,6 +207,11 @@ impl Results<'_> {
             fields.extend(Judgement::new(&self.predictions)?.fields());
             if !self.predictions.is_empty() {
                 fields.insert("predictions".to_owned(), json!(self.folder.file(PREDICTIONS)));
+            }
+            if let Some(EnsembleResult { files, predictions }) = &self.ensemble {
+                let mut judged = Judgement::new(predictions)?.fields();
+                judged.insert("models".to_owned(), json!(files));
+                fields.insert("ensemble".to_owned(), Value::Object(judged));
             }
             if let Some(test) = &self.test {
                 let mut judged = Judgement::at(test, Some(self.threshold()?))?.fields();

@@ -46,18 +46,25 @@ pub fn run(
         if number > 0 {
             learner.set_size(size)?;
         }
+        let is_last = number + 1 == stages.sizes.len();
         let mut stage = Stage { learner, stages, console, progress, size };
         if stages.precomputed > 0 && number == 0 {
             stage.train_head()?;
-            after(stage.learner, stage.progress)?;
+            stage.end(&mut after)?;
         }
         if let Some(cycles) = stages.frozen {
+            if is_last && stages.unfrozen.is_none() {
+                stages.beyond.keep_weights(stage.learner);
+            }
             stage.train_frozen(cycles.into())?;
-            after(stage.learner, stage.progress)?;
+            stage.end(&mut after)?;
         }
         if let Some(cycles) = stages.unfrozen {
+            if is_last {
+                stages.beyond.keep_weights(stage.learner);
+            }
             stage.train_unfrozen(cycles.into())?;
-            after(stage.learner, stage.progress)?;
+            stage.end(&mut after)?;
         }
     }
     Ok(())
@@ -73,12 +80,21 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// When it is done: advice, and whatever its caller does after each.
+    fn end(&self, after: &mut impl FnMut(&Learner, &Progress) -> Result<()>) -> Result<()> {
+        self.stages.beyond.advise(self.learner, self.console);
+        after(self.learner, self.progress)
+    }
+
     /// A: the head on activations that are computed once.
     fn train_head(&mut self) -> Result<()> {
         let name = self.name(PRECOMPUTED);
         self.learner.set_stage(&name);
         let busy = Busy::new("computing the activations below the head");
-        let mut head = self.learner.precompute()?;
+        let mut head = match self.stages.beyond.views {
+            Some(views) => self.learner.precompute_views(views)?,
+            None => self.learner.precompute()?,
+        };
         drop(busy);
         let rate = match self.stages.lr.fixed() {
             Some(rate) => rate,
