@@ -21,16 +21,18 @@ use crate::data::{LabelKind, Loader};
 use crate::input::to_device;
 
 /// Probabilities of whatever a loader brings, in its order; `kind` says whether classes exclude each
-/// other.
+/// other, and `before_batch` can end it with an error.
 pub(crate) fn predict_loader(
     classifier: &Classifier,
     store: &ParameterStore,
     kind: LabelKind,
     loader: Loader,
+    before_batch: impl Fn() -> Result<()>,
 ) -> Result<Predictions> {
     let mut predictions = Predictions::none_of(kind, classifier.head.classes());
     predictions.ids = loader.ids();
     for input in to_device(store.device(), loader) {
+        before_batch()?;
         let input = input?;
         let mut pass = Pass::predict(store);
         let logits = classifier.forward(&mut pass, Var::constant(input.tensor))?;

@@ -82,7 +82,8 @@ impl Predictor {
 
     fn predict_batches(&self, loader: Loader) -> Result<Predictions> {
         let ModelDescription { label_kind, temperature, .. } = self.description;
-        let predictions = predict_loader(&self.classifier, &self.store, label_kind, loader)?;
+        let predictions =
+            predict_loader(&self.classifier, &self.store, label_kind, loader, || Ok(()))?;
         Ok(match temperature {
             Some(temperature) => predictions.at(temperature),
             None => predictions,

@@ -68,6 +68,7 @@ fn compute(learner: &Learner, split: &Split, loader: Loader) -> Result<Activatio
     let columns = learner.classifier.head.inputs();
     let mut values = Vec::with_capacity(split.len() * columns);
     for input in to_device(learner.device(), loader) {
+        learner.state.interruption.check()?;
         let mut pass = Pass::predict(&learner.state.store);
         let pictures = Var::constant(input?.tensor);
         let activations = learner.classifier.activations(&mut pass, pictures)?;

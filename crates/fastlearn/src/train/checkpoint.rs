@@ -105,8 +105,7 @@ pub(super) fn read_checkpoint(state: &mut TrainState, path: &Path) -> Result<()>
     state.kept = kept;
     state.epochs_begun = saved.epochs_begun;
     state.steps = saved.steps;
-    state.history = saved.history;
-    state.journal = Journal::resumed(saved.calls, saved.under_way);
+    state.journal = Journal::resumed(saved.calls, saved.under_way, saved.history);
     Ok(())
 }
 

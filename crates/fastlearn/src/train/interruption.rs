@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// A request that training end after the batch under way. Clones share it.
 ///
 /// A learner that was built with one ([`LearnerBuilder::interruption`](super::LearnerBuilder::interruption))
-/// looks at it after every batch of training, validation and the rate finder. In training it then brings
+/// looks at it after every batch of training, validation, prediction and the rate finder. In training it then brings
 /// the step under way to its end, says [`Event::Settled`](super::Event::Settled), in which
 /// [`Checkpoints`](super::Checkpoints) write, and returns [`Error::Interrupted`].
 #[derive(Debug, Clone, Default)]

@@ -77,7 +77,8 @@ impl Learner {
     /// As [`predict`](Self::predict).
     pub fn predict_batches(&self, loader: Loader) -> Result<Predictions> {
         let (store, kind) = (&self.state.store, self.data.label_kind());
-        let predictions = predict_loader(&self.classifier, store, kind, loader)?;
+        let check = || self.state.interruption.check();
+        let predictions = predict_loader(&self.classifier, store, kind, loader, check)?;
         Ok(match self.temperature {
             Some(temperature) => predictions.at(temperature),
             None => predictions,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use crate::metrics::SmoothedLoss;
 use crate::schedule::FinderCurve;
 use crate::{Error, Result};
@@ -92,12 +93,28 @@ pub(crate) struct Journal {
     again: VecDeque<Call>,
     /// The fit that comes after them.
     under_way: Option<FitUnderWay>,
+    /// All that happened before the interruption. Calls that are made again see as much of it as there was
+    /// when they were made first.
+    history: History,
 }
 
 impl Journal {
     /// That of a learner that is to go on from a checkpoint.
-    pub fn resumed(calls: Vec<Call>, under_way: Option<FitUnderWay>) -> Journal {
-        Journal { done: calls.clone(), again: calls.into(), under_way }
+    pub fn resumed(calls: Vec<Call>, under_way: Option<FitUnderWay>, history: History) -> Journal {
+        Journal { done: calls.clone(), again: calls.into(), under_way, history }
+    }
+
+    /// What had happened after so many epochs.
+    pub fn history_until(&self, epochs: usize) -> History {
+        let rows = &self.history.epochs[..epochs.min(self.history.epochs.len())];
+        let steps: usize = rows.iter().map(|row| row.steps).sum();
+        let batches = &self.history.batches[..steps.min(self.history.batches.len())];
+        History { batches: batches.to_vec(), epochs: rows.to_vec() }
+    }
+
+    /// Everything that had happened when the run was interrupted.
+    pub fn take_history(&mut self) -> History {
+        std::mem::take(&mut self.history)
     }
 
     /// Whether the next call is one that was finished before.

@@ -71,11 +71,15 @@ impl TrainState {
         let words = plan.in_words();
         match self.journal.begin_fit(&words)? {
             Beginning::Passed((first, end)) => {
-                let rows = self.history.epochs.get(first..end).unwrap_or_default().to_vec();
+                self.history = self.journal.history_until(end);
+                let rows = self.history.epochs.get(first..).unwrap_or_default().to_vec();
                 let _ = tell(listeners, Event::FitPassedOver { done: &rows }, self)?;
                 return Ok(false);
             }
-            Beginning::Continued(progress) => self.fit = progress,
+            Beginning::Continued(progress) => {
+                self.history = self.journal.take_history();
+                self.fit = progress;
+            }
             Beginning::New => {
                 self.optimizer = plan.optimizer.build();
                 self.fit = FitProgress::new(self.history.epochs.len());

@@ -134,6 +134,7 @@ fn an_interruption_finishes_the_batch_and_writes() {
         assert_eq!(stopped.history().batches.len(), batch + 1, "the batch is finished");
         let mut resumed = learner(&world, OptimizerKind::Sgd, |builder| builder.resume(&file));
         assert_eq!(bits(&resumed), bits(&stopped), "nothing done is done again");
+        assert!(resumed.history().batches.is_empty(), "nothing has happened yet in this program");
         lesson(&mut resumed).expect("trained");
         assert_same(&whole, &resumed);
     }
