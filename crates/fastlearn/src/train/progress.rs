@@ -54,13 +54,15 @@ pub(crate) enum Call {
     Exchange {
         /// Which, in words.
         plan: String,
+        /// Of how many weights it is the mean, or the best epoch's row of the history.
+        detail: usize,
     },
 }
 
 impl Call {
     fn plan(&self) -> &str {
         match self {
-            Call::Fit { plan, .. } | Call::Find { plan, .. } | Call::Exchange { plan } => plan,
+            Call::Fit { plan, .. } | Call::Find { plan, .. } | Call::Exchange { plan, .. } => plan,
         }
     }
 }
@@ -135,13 +137,15 @@ impl Journal {
         }
     }
 
-    /// Whether these weights were taken before: then they are not taken again.
-    pub fn exchanged_before(&mut self, plan: &str) -> Result<bool> {
+    /// What was noted if these weights were taken before: then they are not taken again.
+    pub fn exchanged_before(&mut self, plan: &str) -> Result<Option<usize>> {
         match (self.again.pop_front(), &self.under_way) {
-            (Some(Call::Exchange { plan: before }), _) if before == plan => Ok(true),
+            (Some(Call::Exchange { plan: before, detail }), _) if before == plan => {
+                Ok(Some(detail))
+            }
             (Some(other), _) => Err(another(other.plan(), plan)),
             (None, Some(fit)) => Err(another(&fit.plan, plan)),
-            (None, None) => Ok(false),
+            (None, None) => Ok(None),
         }
     }
 

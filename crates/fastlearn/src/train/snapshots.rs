@@ -60,8 +60,7 @@ impl Learner {
         let (first, rows) = last_fit(&self.state.history);
         let names = (1..=rows.len()).map(|epochs| average_name(first + epochs));
         let names: Vec<String> = names.filter(|name| self.keeper.shelf.has(name)).collect();
-        self.average(&names)?;
-        Ok(names.len())
+        self.average("the average of epochs", &names)
     }
 
     /// Goes back to the weights of the best epoch of the last fit; returns its row.
@@ -69,47 +68,53 @@ impl Learner {
     /// # Errors
     /// [`Error::Setting`] unless [`keep_best`](Self::keep_best) was asked for before the fit.
     pub fn use_best(&mut self) -> Result<EpochRow> {
-        let by = self.keeper.keeping().best.clone().unwrap_or(BestBy::Loss);
-        let (_, rows) = last_fit(&self.state.history);
-        match by.best_of(rows)?.cloned() {
-            Some(row) if self.state.journal.exchanged_before(BEST)? => Ok(row),
-            Some(row) if self.keeper.shelf.has(BEST) => {
-                self.restore(BEST)?;
-                Ok(row)
+        let row = self.exchange("the best epoch", |learner| {
+            let by = learner.keeper.keeping().best.clone().unwrap_or(BestBy::Loss);
+            let (first, rows) = last_fit(&learner.state.history);
+            match by.best_of(rows)? {
+                Some(row) if learner.keeper.shelf.has(BEST) => {
+                    let row = first + row.epoch;
+                    learner.keeper.shelf.restore(BEST, &mut learner.state.store)?;
+                    Ok(row)
+                }
+                _ => Err(nothing_kept("ask for `keep_best` before the fit, and validate")),
             }
-            _ => Err(nothing_kept("ask for `keep_best` before the fit, and validate")),
+        })?;
+        Ok(self.state.history.epochs.get(row).cloned().unwrap_or_default())
+    }
+
+    /// Takes other weights, unless a learner that was resumed has them already; `take` returns what is to
+    /// be noted of them. A learner that goes on knows the whole history, so `take` alone may look at it.
+    fn exchange(
+        &mut self,
+        plan: &str,
+        take: impl FnOnce(&mut Learner) -> Result<usize>,
+    ) -> Result<usize> {
+        if let Some(detail) = self.state.journal.exchanged_before(plan)? {
+            return Ok(detail);
         }
-    }
-
-    /// Brings kept weights back.
-    fn restore(&mut self, name: &str) -> Result<()> {
-        self.keeper.shelf.restore(name, &mut self.state.store)?;
-        self.exchanged(name);
-        Ok(())
-    }
-
-    /// Notes that the weights are others now.
-    fn exchanged(&mut self, plan: &str) {
+        let detail = take(self)?;
         self.temperature = None;
-        self.state.journal.done.push(Call::Exchange { plan: plan.to_owned() });
+        let plan = plan.to_owned();
+        self.state.journal.done.push(Call::Exchange { plan, detail });
+        Ok(detail)
     }
 
-    fn average(&mut self, names: &[String]) -> Result<()> {
-        let plan = format!("the mean of {}", names.join(", "));
-        if self.state.journal.exchanged_before(&plan)? {
-            return Ok(());
-        }
-        let Some(averaged) = self.mean_of(names)? else {
-            return Err(nothing_kept("ask for `average_from` or `keep_snapshots` before the fit"));
-        };
-        let before = self.state.store.snapshot()?;
-        let imported = import(&mut self.state.store, &averaged, Part::Whole, "the average");
-        let done = imported.map_err(Error::from).and_then(|()| recompute(self));
-        match done {
-            Ok(()) => self.exchanged(&plan),
-            Err(_) => self.state.store.restore(&before)?,
-        }
-        done
+    fn average(&mut self, plan: &str, names: &[String]) -> Result<usize> {
+        self.exchange(plan, |learner| {
+            let Some(averaged) = learner.mean_of(names)? else {
+                return Err(nothing_kept(
+                    "ask for `average_from` or `keep_snapshots` before the fit",
+                ));
+            };
+            let before = learner.state.store.snapshot()?;
+            let imported = import(&mut learner.state.store, &averaged, Part::Whole, plan);
+            let done = imported.map_err(Error::from).and_then(|()| recompute(learner));
+            if done.is_err() {
+                learner.state.store.restore(&before)?;
+            }
+            done.map(|()| names.len())
+        })
     }
 
     /// The mean of kept weights, summed in f64; `None` of none.
@@ -211,7 +216,7 @@ impl Snapshots<'_> {
     /// # Errors
     /// As [`Learner::use_average`].
     pub fn average(self) -> Result<()> {
-        self.learner.average(&self.names)
+        self.learner.average("the average of snapshots", &self.names).map(drop)
     }
 
     /// The learner goes back to one of them.
@@ -219,14 +224,17 @@ impl Snapshots<'_> {
     /// # Errors
     /// [`Error::Setting`] if there is no such snapshot.
     pub fn restore(self, index: usize) -> Result<()> {
-        let Some(name) = self.names.get(index).cloned() else {
-            let rule = "it must be below the number of snapshots";
-            return Err(Error::setting("the snapshot", index, rule));
-        };
-        match self.learner.state.journal.exchanged_before(&name)? {
-            true => Ok(()),
-            false => self.learner.restore(&name),
-        }
+        let Snapshots { learner, names } = self;
+        let plan = format!("the snapshot {index}");
+        learner.exchange(&plan, |learner| {
+            let Some(name) = names.get(index) else {
+                let rule = "it must be below the number of snapshots";
+                return Err(Error::setting("the snapshot", index, rule));
+            };
+            learner.keeper.shelf.restore(name, &mut learner.state.store)?;
+            Ok(index)
+        })?;
+        Ok(())
     }
 
     /// Writes each as a model file into a folder; returns the files.

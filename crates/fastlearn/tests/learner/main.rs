@@ -9,6 +9,7 @@ mod files;
 mod finder;
 mod groups;
 mod kept;
+mod kept_resume;
 mod listeners;
 mod memory;
 mod memory_full;

@@ -28,6 +28,8 @@ struct Sizes {
     train: f64,
     valid: f64,
     batch: f64,
+    /// Views of each validation picture after an epoch.
+    views: f64,
     times: PictureTimes,
     /// Whether it is the first size of the pictures: only there are rates looked for.
     is_first: bool,
@@ -44,7 +46,7 @@ impl Sizes {
     }
 
     fn epochs(&self, count: usize, picture: f64) -> f64 {
-        count as f64 * (self.train * picture + self.valid * self.times.predict)
+        count as f64 * (self.train * picture + self.views * self.valid * self.times.predict)
     }
 
     fn finder(&self, picture: f64) -> f64 {
@@ -58,6 +60,7 @@ impl Plan {
             train: data.train().len() as f64,
             valid: data.valid().len() as f64,
             batch: data.loading().size() as f64,
+            views: stages.beyond.tta_each_epoch.map_or(1, |tta| 1 + tta.len()) as f64,
             times,
             is_first: true,
         };
@@ -105,9 +108,14 @@ fn precomputed(stages: &Stages, sizes: &Sizes) -> Option<Line> {
         letter: 'A',
         name: "precomputed",
         what: format!(
-            "{}{} of the head on activations computed once",
+            "{}{} of the head on {}",
             finder_first(stages),
-            counted(stages.precomputed, "epoch")
+            counted(stages.precomputed, "epoch"),
+            match stages.beyond.views {
+                Some(views) =>
+                    format!("activations of {} in turn", counted(views, "augmented view")),
+                None => "activations computed once".to_owned(),
+            }
         ),
         seconds: (stages.beyond.views.unwrap_or(1) as f64 * sizes.train + sizes.valid)
             * sizes.times.predict,
@@ -214,7 +222,7 @@ mod tests {
 
     fn sizes() -> Sizes {
         let times = PictureTimes { predict: 1.0, frozen: 2.0, unfrozen: 3.0 };
-        Sizes { train: 80.0, valid: 20.0, batch: 8.0, times, is_first: true }
+        Sizes { train: 80.0, valid: 20.0, batch: 8.0, views: 1.0, times, is_first: true }
     }
 
     #[test]
