@@ -10,6 +10,7 @@ mod doctor;
 mod download;
 mod error;
 mod evaluate;
+mod inspect;
 mod interrupt;
 mod judgement;
 mod label_arguments;
@@ -46,6 +47,7 @@ enum Command {
     Compare(compare::CompareArguments),
     Predict(predict::PredictArguments),
     Evaluate(evaluate::EvaluateArguments),
+    Inspect(inspect::InspectArguments),
     Doctor(doctor::DoctorArguments),
 }
 
@@ -73,6 +75,7 @@ fn run_command() -> Result<()> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

@@ -135,7 +135,7 @@ pub fn name_of(data: &Path) -> PathBuf {
 }
 
 /// The data folder is never written to.
-fn refuse_inside(folder: &Path, data: &Path) -> Result<()> {
+pub fn refuse_inside(folder: &Path, data: &Path) -> Result<()> {
     let data = fs::canonicalize(data).map_err(|error| CommandError::reading(data, error))?;
     let absolute = std::path::absolute(folder)
         .map_err(|error| CommandError::run_folder(folder, error.to_string()))?;

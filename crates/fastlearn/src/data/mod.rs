@@ -9,6 +9,7 @@ mod cache;
 mod csv;
 mod draws;
 mod folders;
+mod inspection;
 mod labels;
 mod loader;
 mod mersenne_twister;
@@ -27,6 +28,7 @@ pub use self::csv::Csv;
 pub use cache::PictureCache;
 pub use draws::Draws;
 pub use folders::{Folders, PICTURE_EXTENSIONS, pictures_in, read_folders};
+pub use inspection::{Bin, Histogram, Inspection};
 pub use labels::{LabelKind, Labels};
 pub use loader::{Batch, Loader};
 pub use sampler::{Order, Place, Shard, drawn_batches, epoch_batches};
@@ -382,6 +384,12 @@ impl ImageData {
     /// Whether a picture has one class or several.
     pub fn label_kind(&self) -> LabelKind {
         self.kind
+    }
+
+    /// Every picture with labels, whether to learn from or to judge by, in the order of the table or the
+    /// folders.
+    pub fn labelled(&self) -> &Split {
+        &self.pool.split
     }
 
     /// The pictures to learn from.
