@@ -18,5 +18,6 @@ mod precompute;
 mod resume;
 mod sizes;
 mod soften;
+mod tags;
 mod tta;
 mod world;
