@@ -121,7 +121,7 @@ fn tags_from_a_table_are_learned_judged_and_written() {
     assert_eq!((curve.lines().count(), curve.lines().next()), (100, Some("threshold,f2")));
     let predictions = fs::read_to_string(world.path("run/predictions.csv")).expect("read");
     assert!(predictions.starts_with("id,truth,prediction,blue,grey,red\n"), "{predictions}");
-    assert!(predictions.contains("images/08.png,blue red,"), "{predictions}");
+    assert!(predictions.contains("images/04.png,blue red,"), "{predictions}");
     let test = fs::read_to_string(world.path("run/test-predictions.csv")).expect("read");
     assert!(test.starts_with("id,prediction,blue,grey,red\n"), "{test}");
     assert_eq!(test.lines().count(), 1 + COUNT);
