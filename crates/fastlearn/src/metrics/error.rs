@@ -37,4 +37,10 @@ pub enum MetricsError {
         /// The value.
         value: f32,
     },
+    /// A temperature that nothing can be divided by.
+    #[error("the temperature is {value}; it must be finite and above 0")]
+    Temperature {
+        /// The temperature.
+        value: f64,
+    },
 }

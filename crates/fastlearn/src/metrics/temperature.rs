@@ -1,8 +1,8 @@
 //! Temperature scaling: one number by which logits are divided, so that probabilities mean what they say
 //! (Guo et al., *On calibration of modern neural networks*, 2017). It changes no order, so no accuracy.
 
+use super::error::MetricsError;
 use super::scored::Scored;
-use crate::{Error, Result};
 
 /// Within these bounds a temperature is sought; networks need 0.5 to 5.
 const COLDEST: f64 = 0.05;
@@ -35,11 +35,11 @@ impl Temperature {
     /// A temperature from elsewhere.
     ///
     /// # Errors
-    /// [`Error::Setting`] unless it is finite and above 0.
-    pub fn new(value: f64) -> Result<Temperature> {
+    /// [`MetricsError::Temperature`] unless it is finite and above 0.
+    pub fn new(value: f64) -> Result<Temperature, MetricsError> {
         match value.is_finite() && value > 0.0 {
             true => Ok(Temperature(value)),
-            false => Err(Error::setting("the temperature", value, "it must be finite and above 0")),
+            false => Err(MetricsError::Temperature { value }),
         }
     }
 
@@ -52,7 +52,7 @@ impl Temperature {
         probabilities: &[f32],
         classes: usize,
         labels: &[u32],
-    ) -> Result<Temperature> {
+    ) -> Result<Temperature, MetricsError> {
         Scored::new(probabilities, classes, labels)?;
         let rows: Vec<(Vec<f64>, usize)> = probabilities
             .chunks_exact(classes)
@@ -70,11 +70,14 @@ impl Temperature {
     /// it should have been 1.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there are none, or not as many truths.
-    pub fn of_labels(probabilities: &[f32], truths: &[bool]) -> Result<Temperature> {
-        if probabilities.is_empty() || probabilities.len() != truths.len() {
-            let rule = "there must be as many labels as probabilities, and some";
-            return Err(Error::setting("the number of labels", truths.len(), rule));
+    /// [`MetricsError`] if there are none, or not as many truths.
+    pub fn of_labels(probabilities: &[f32], truths: &[bool]) -> Result<Temperature, MetricsError> {
+        if probabilities.is_empty() {
+            return Err(MetricsError::Empty);
+        }
+        let (values, rows) = (probabilities.len(), truths.len());
+        if values != rows {
+            return Err(MetricsError::Shape { values, rows, classes: 1 });
         }
         let cells: Vec<(f64, f64)> = probabilities
             .iter()
