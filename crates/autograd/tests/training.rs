@@ -1,10 +1,12 @@
 //! The tape, the store and the optimisers together: what is recorded, kept, written and undone.
 
+use std::collections::BTreeMap;
+
 use autograd::functions::{self, ConvNorm, Norm, NormMode};
 use autograd::optimizer::{Adam, Decay, GroupSettings, Optimizer, Outcome, Sgd, StepSettings};
 use autograd::{Error, ParameterId, ParameterStore, Result, StoreBuilder, Tape, Var};
 use tensor_core::ops::conv::ConvGeometry;
-use tensor_core::ops::norm::NormOptions;
+use tensor_core::ops::norm::{NormOptions, Running};
 use tensor_core::ops::pointwise::Unary;
 use tensor_core::{Device, Tensor};
 
@@ -144,6 +146,74 @@ fn snapshots_bring_everything_back() -> Result<()> {
     // The prepared layouts of the weights must have been forgotten too.
     let again = forward(&network, &store, &mut Tape::silent(), NormMode::Batch)?;
     assert_eq!(Some(again.value().item()?), first);
+    Ok(())
+}
+
+/// One training step; its network sees the same every time.
+fn step(
+    network: &Network,
+    store: &mut ParameterStore,
+    optimizer: &mut dyn Optimizer,
+) -> Result<()> {
+    let mut tape = Tape::new();
+    let loss = forward(network, store, &mut tape, NormMode::Batch)?;
+    tape.backward(&loss, store)?;
+    optimizer.step(store, &StepSettings::rates(&[0.01, 0.02])).map(drop)
+}
+
+#[test]
+fn training_goes_on_from_the_host_with_the_same_bits() -> Result<()> {
+    let kinds: [fn() -> Box<dyn Optimizer>; 2] =
+        [|| Box::new(Sgd::new(0.9)), || Box::new(Adam::new())];
+    for new in kinds {
+        let (network, mut store) = network(&Device::cpu()?)?;
+        let mut optimizer = new();
+        (0..3).try_for_each(|_| step(&network, &mut store, &mut *optimizer))?;
+        let (kept, steps) = (store.host_snapshot()?, optimizer.steps());
+        let state = optimizer.state().into_iter();
+        let buffers: Result<BTreeMap<String, Vec<f32>>> =
+            state.map(|(name, tensor)| Ok((name.to_owned(), tensor.to_f32()?))).collect();
+        let mut buffers = buffers?;
+        step(&network, &mut store, &mut *optimizer)?;
+
+        let (network, mut other) = self::network(&Device::cpu()?)?;
+        let mut resumed = new();
+        resumed.restore(&other, &buffers, steps)?;
+        other.restore(&other.upload(&kept)?)?;
+        step(&network, &mut other, &mut *resumed)?;
+        assert_eq!(values(&store)?, values(&other)?);
+        assert_eq!(running_mean(&store)?, running_mean(&other)?);
+
+        // No buffers are the state of a new one; some that are missing or cut are nobody's.
+        resumed.restore(&other, &BTreeMap::new(), 0)?;
+        assert!(resumed.state().is_empty());
+        let name = buffers.keys().next().expect("there is one").clone();
+        buffers.insert(name.clone(), vec![0.0; 7]);
+        let error = resumed.restore(&other, &buffers, steps).expect_err("cut");
+        assert!(error.to_string().contains(&name), "{error}");
+        let short = autograd::HostSnapshot { values: vec![0.0], ..kept };
+        assert!(matches!(other.upload(&short), Err(Error::ParameterSize { .. })));
+    }
+    Ok(())
+}
+
+#[test]
+fn statistics_of_parts_become_one() -> Result<()> {
+    let (network, mut store) = network(&Device::cpu()?)?;
+    let id = store.statistics_ids().next().expect("there is one batch norm");
+    let [mut first, mut second] = [Tape::new(), Tape::new()];
+    let device = store.device().clone();
+    for (tape, mean, var) in [(&mut first, 2.0, 8.0), (&mut second, 6.0, 4.0)] {
+        let loss = forward(&network, &store, tape, NormMode::Running)?;
+        let mean = Tensor::full(&device, [4], device.float(), mean)?;
+        let var = Tensor::full(&device, [4], device.float(), var)?;
+        tape.hold_statistics(id, Running { mean, var });
+        std::mem::take(tape).backward(&loss, &mut store)?;
+    }
+    store.average_held_statistics(&[0.25, 0.75])?;
+    Sgd::new(0.0).step(&mut store, &StepSettings::rates(&[0.0, 0.0]))?;
+    let running = store.running(id)?;
+    assert_eq!((running.mean.to_f32()?, running.var.to_f32()?), (vec![5.0; 4], vec![5.0; 4]));
     Ok(())
 }
 

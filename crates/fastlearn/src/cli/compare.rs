@@ -195,9 +195,22 @@ fn flatten(key: String, value: toml::Value, settings: &mut BTreeMap<String, Stri
                 flatten(format!("{key}.{inner}"), value, settings);
             }
         }
+        // The rates that were used, by stage.
+        toml::Value::Array(entries) if entries.iter().all(is_stage_rate) && !entries.is_empty() => {
+            for entry in entries {
+                let [stage, rate] = ["stage", "rate"].map(|key| entry.get(key).cloned());
+                if let (Some(toml::Value::String(stage)), Some(rate)) = (stage, rate) {
+                    settings.insert(format!("{key}.{stage}"), rate.to_string());
+                }
+            }
+        }
         toml::Value::String(text) => drop(settings.insert(key, text)),
         other => drop(settings.insert(key, other.to_string())),
     }
+}
+
+fn is_stage_rate(entry: &toml::Value) -> bool {
+    entry.get("stage").is_some() && entry.get("rate").is_some()
 }
 
 fn differences(

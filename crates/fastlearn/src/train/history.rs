@@ -1,6 +1,6 @@
 //! What happened during training, batch by batch and epoch by epoch.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One training step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -26,10 +26,12 @@ pub struct EpochRow {
     #[serde(default)]
     pub steps: usize,
     /// Debiased running mean of the training loss (fastai 0.7's `trn_loss`), dropout and augmentation on.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f32,
     /// Mean loss over the whole validation set, if there is one.
     pub valid_loss: Option<f32>,
     /// Whole-set metrics by name, in the order they are printed.
+    #[serde(deserialize_with = "numbers_or_nan")]
     pub metrics: Vec<(String, f64)>,
     /// Seconds of training and validation.
     pub seconds: f64,
@@ -37,6 +39,18 @@ pub struct EpochRow {
     /// by construction.
     #[serde(default)]
     pub soft_targets: bool,
+}
+
+/// JSON has no not-a-number (the training loss of an epoch whose every batch was skipped) and writes null.
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
+}
+
+fn numbers_or_nan<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, f64)>, D::Error> {
+    let metrics: Vec<(String, Option<f64>)> = Vec::deserialize(deserializer)?;
+    Ok(metrics.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
 /// Everything recorded since the learner was made.

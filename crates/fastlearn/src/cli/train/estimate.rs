@@ -78,7 +78,9 @@ impl Plan {
         let mut last = None;
         for size in later {
             let larger = sizes.resized(*first, *size);
-            lines.extend([frozen(stages, &larger), unfrozen(stages, &larger)]);
+            let at = |line: Line| Line { what: format!("at {size} pixels: {}", line.what), ..line };
+            let again = [frozen(stages, &larger), unfrozen(stages, &larger)];
+            lines.extend(again.map(|line| line.map(at)));
             last = Some(larger);
         }
         lines.push(Some(predictions(stages, last.as_ref().unwrap_or(&sizes))));
