@@ -104,6 +104,12 @@ pub const SHAPES: &[ConvShape] = &[
     grouped(square([1, 9, 9, 20], 8, 3, 2, 1), 4),
     grouped(square([1, 5, 5, 128], 128, 3, 1, 1), 32),
     grouped(square([1, 6, 6, 64], 96, 3, 2, 1), 32),
+    // Groups of one, two, eight and sixteen channels, as many out as in; some pixels that no tap reaches.
+    grouped(square([2, 5, 6, 32], 32, 3, 1, 1), 32),
+    grouped(square([1, 8, 8, 32], 32, 5, 2, 2), 16),
+    grouped(square([2, 7, 9, 32], 32, 3, 2, 1), 4),
+    grouped(square([1, 6, 5, 32], 32, 3, 1, 0), 2),
+    grouped(square([1, 7, 7, 32], 32, 2, 3, 0), 4),
     // Depthwise.
     grouped(square([1, 7, 6, 17], 17, 3, 1, 1), 17),
     grouped(square([2, 8, 8, 5], 15, 3, 2, 1), 5),
@@ -119,6 +125,8 @@ pub const LARGER_SHAPES: &[ConvShape] = &[
     square([1, 28, 28, 130], 70, 1, 2, 0),
     square([3, 7, 7, 300], 40, 3, 1, 1),
     grouped(square([1, 20, 20, 256], 256, 3, 1, 1), 32),
+    grouped(square([3, 17, 37, 64], 64, 3, 2, 1), 4),
+    grouped(square([2, 29, 16, 64], 64, 3, 1, 1), 2),
     grouped(square([2, 33, 31, 65], 65, 3, 1, 1), 65),
 ];
 

@@ -1,6 +1,9 @@
 //! Vector registers behind one trait, and [`dispatch!`], which compiles a function once for each
 //! instruction set. What is computed with them lives in the families' own files.
 
+/// Lanes of the widest register.
+pub(super) const MOST_LANES: usize = 16;
+
 /// A register of `f32` lanes.
 ///
 /// Every function is unsafe for the same reason: it may only run where the processor has the
@@ -33,6 +36,9 @@ pub(super) trait Vector: Copy {
 
     /// Lane by lane `self + left * right`.
     unsafe fn add_product(self, left: Self, right: Self) -> Self;
+
+    /// Lane `i` is lane `lanes[i]`, a number below `LANES`; the first `LANES` of them count.
+    unsafe fn permute(self, lanes: &[i32; MOST_LANES]) -> Self;
 
     /// Asks for the cache line at `address`, which may be anywhere.
     unsafe fn prefetch(address: *const f32);
@@ -93,6 +99,11 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    unsafe fn permute(self, lanes: &[i32; MOST_LANES]) -> Self {
+        Portable(std::array::from_fn(|lane| self.0[lanes[lane] as usize]))
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(_address: *const f32) {}
 }
 
@@ -103,7 +114,7 @@ pub(super) use x86::{Avx2, Avx512};
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Vector;
+    use super::{MOST_LANES, Vector};
 
     /// Eight lanes, with fused multiply-add.
     #[derive(Clone, Copy)]
@@ -175,6 +186,14 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn permute(self, lanes: &[i32; MOST_LANES]) -> Self {
+            // SAFETY: as said above the implementation; the array is longer than the register.
+            Avx2(unsafe {
+                _mm256_permutevar8x32_ps(self.0, _mm256_loadu_si256(lanes.as_ptr().cast()))
+            })
+        }
+
+        #[inline(always)]
         unsafe fn prefetch(address: *const f32) {
             // SAFETY: a hint, which never faults.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
@@ -236,6 +255,14 @@ mod x86 {
         unsafe fn add_product(self, left: Self, right: Self) -> Self {
             // SAFETY: as said above the implementation.
             Avx512(unsafe { _mm512_fmadd_ps(left.0, right.0, self.0) })
+        }
+
+        #[inline(always)]
+        unsafe fn permute(self, lanes: &[i32; MOST_LANES]) -> Self {
+            // SAFETY: as said above the implementation; the array is as long as the register.
+            Avx512(unsafe {
+                _mm512_permutexvar_ps(_mm512_loadu_si512(lanes.as_ptr().cast()), self.0)
+            })
         }
 
         #[inline(always)]

@@ -3,8 +3,9 @@
 //!
 //! Variants: `implicit` reads the input itself; `padded_rows` first copies it into pictures with a
 //! frame of zeros, where the pixels that a kernel row covers lie side by side, so that three-channel
-//! pictures give long sums too.
+//! pictures give long sums too; `grouped` is for narrow groups of channels (see [`grouped`]).
 
+mod grouped;
 mod padded;
 mod term;
 mod weight_gradient;
@@ -20,10 +21,12 @@ use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, Co
 use crate::backend::norm::NormShape;
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
 use crate::{DType, Result};
+use grouped::Grouped;
 use term::{Slices, Term};
 
 const IMPLICIT: &str = "implicit";
 const PADDED_ROWS: &str = "padded_rows";
+const GROUPED: &str = "grouped";
 
 /// Up to this many channels `padded_rows` is the faster variant.
 const FEW_CHANNELS: usize = 4;
@@ -60,12 +63,17 @@ impl ConvKernels for Cpu {
         };
         let few = shape.c <= FEW_CHANNELS;
         let row_of_one = shape.s == 1 && shape.padding == [0, 0];
-        match direction {
+        let mut plans = match direction {
             ConvDirection::InputGradient => vec![plan(IMPLICIT)],
             _ if shape.groups > 1 || row_of_one => vec![plan(IMPLICIT)],
             _ if few => vec![plan(PADDED_ROWS), plan(IMPLICIT)],
             _ => vec![plan(IMPLICIT), plan(PADDED_ROWS)],
+        };
+        if let Some(grouped) = Grouped::new(self.instruction_set, shape) {
+            let place = if grouped.is_best() { 0 } else { plans.len() };
+            plans.insert(place, grouped.plan(dtype, direction));
         }
+        plans
     }
 
     fn conv_prepare(
@@ -76,13 +84,17 @@ impl ConvKernels for Cpu {
         weights: Slice,
         prepared: SliceMut,
     ) -> Result<()> {
+        let (weights, mut prepared) = (weights.host::<f32>(), prepared.host::<f32>());
+        if let Some(grouped) = self.grouped(plan, shape) {
+            grouped.prepare(direction, weights, prepared);
+            return Ok(());
+        }
         let kernels = Kernels::of(self.instruction_set);
         let terms = match direction {
             ConvDirection::Forward => term::forward(shape, plan.variant == PADDED_ROWS),
             ConvDirection::InputGradient => term::input_gradient(shape),
             ConvDirection::WeightGradient => Vec::new(),
         };
-        let (weights, mut prepared) = (weights.host::<f32>(), prepared.host::<f32>());
         self.install(|| {
             for term in &terms {
                 let panels = prepared.split_off_mut(..term.panels_len(kernels)).unwrap_or_default();
@@ -111,7 +123,12 @@ impl ConvKernels for Cpu {
         let padded = plan.variant == PADDED_ROWS;
         let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
         let terms = term::forward(shape, padded);
+        let grouped = self.grouped(plan, shape);
         self.install(|| {
+            if let Some(grouped) = grouped {
+                let (direction, mode) = (ConvDirection::Forward, WriteMode::Write);
+                return grouped.product(direction, input, weights.host(), output.host(), mode);
+            }
             let (source, zeros) = if padded {
                 padded::copy(shape, input, workspace);
                 (&*workspace, &[][..])
@@ -137,7 +154,7 @@ impl ConvKernels for Cpu {
 
     fn conv_input_gradient(
         &self,
-        _plan: &Plan,
+        plan: &Plan,
         shape: &ConvShape,
         output_gradient: Slice,
         weights: Slice,
@@ -147,9 +164,14 @@ impl ConvKernels for Cpu {
         let zeros = workspace.host::<f32>();
         let terms = term::input_gradient(shape);
         let Destination { slice, mode } = input_gradient;
+        let grouped = self.grouped(plan, shape);
         self.install(|| {
-            zeros.fill(0.0);
             let source = output_gradient.host();
+            if let Some(grouped) = grouped {
+                let direction = ConvDirection::InputGradient;
+                return grouped.product(direction, source, weights.host(), slice.host(), mode);
+            }
+            zeros.fill(0.0);
             let operands = Operands { source, zeros, panels: weights.host(), mode };
             self.run_terms(&terms, operands, slice.host(), None);
         });
@@ -168,7 +190,12 @@ impl ConvKernels for Cpu {
         let padded = plan.variant == PADDED_ROWS;
         let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
         let Destination { slice, mode } = weight_gradient;
+        let grouped = self.grouped(plan, shape);
         self.install(|| {
+            if let Some(grouped) = grouped {
+                let gradient = output_gradient.host();
+                return grouped.weight_gradient(input, gradient, workspace, slice.host(), mode);
+            }
             let copied = if padded { padded::len(shape) } else { 0 };
             let (copy, workspace) = workspace.split_at_mut(copied);
             let source = if padded {
@@ -199,6 +226,12 @@ struct Operands<'a> {
 }
 
 impl Cpu {
+    /// What computes a plan of the variant for narrow groups.
+    fn grouped<'a>(&self, plan: &Plan, shape: &'a ConvShape) -> Option<Grouped<'a>> {
+        let wanted = plan.variant == GROUPED;
+        wanted.then(|| Grouped::new(self.instruction_set, shape)).flatten()
+    }
+
     /// Computes all terms, in parts that are those of batch norm's statistics; `finish` as in
     /// [`RowProduct::run`].
     fn run_terms(

@@ -53,6 +53,11 @@ pub(super) struct Term {
 }
 
 impl Term {
+    /// Where in the weights each tap of the window begins.
+    pub fn taps(&self) -> &[usize] {
+        &self.taps
+    }
+
     /// Floats read at a tap.
     pub fn depth(&self) -> usize {
         self.depth * self.groups
@@ -99,7 +104,11 @@ pub(super) fn input_window(shape: &ConvShape) -> Window {
 
 /// The forward pass: a term for each slice.
 pub(super) fn forward(shape: &ConvShape, padded: bool) -> Vec<Term> {
-    let slices = Slices::new(shape);
+    forward_of(shape, &Slices::new(shape), padded)
+}
+
+/// [`forward`] in these slices.
+pub(super) fn forward_of(shape: &ConvShape, slices: &Slices, padded: bool) -> Vec<Term> {
     let (row_taps, run) = if padded { (shape.r, shape.s) } else { (shape.r * shape.s, 1) };
     let filter = shape.r * shape.s * shape.group_c();
     let slice = |slice: usize| {
@@ -128,12 +137,16 @@ pub(super) fn forward(shape: &ConvShape, padded: bool) -> Vec<Term> {
 /// Output row `p` meets input row `h` at tap `r` if `p stride = h + padding - r`; so all rows with
 /// the same remainder meet the same taps, one output row further from row to row.
 pub(super) fn input_gradient(shape: &ConvShape) -> Vec<Term> {
-    let slices = Slices::new(shape);
+    input_gradient_of(shape, &Slices::new(shape))
+}
+
+/// [`input_gradient`] in these slices.
+pub(super) fn input_gradient_of(shape: &ConvShape, slices: &Slices) -> Vec<Term> {
     let mut terms = Vec::new();
     for slice in 0..slices.count {
         for row in 0..shape.stride[0].min(shape.h) {
             for column in 0..shape.stride[1].min(shape.w) {
-                terms.push(input_gradient_term(shape, &slices, slice, [row, column]));
+                terms.push(input_gradient_term(shape, slices, slice, [row, column]));
             }
         }
     }

@@ -171,6 +171,8 @@ fn shapes() -> Vec<ConvShape> {
         ConvShape { groups: 6, ..shape(2, [6, 5], 24, 12, [3, 3]) },
         ConvShape { groups: 2, stride: [2, 2], ..shape(2, [6, 5], 14, 80, [3, 3]) },
         ConvShape { groups: 40, ..shape(1, [6, 5], 40, 40, [3, 3]) },
+        ConvShape { groups: 8, ..shape(3, [16, 15], 32, 32, [3, 3]) },
+        ConvShape { groups: 2, stride: [2, 2], ..shape(2, [9, 31], 32, 32, [3, 3]) },
         ConvShape { stride: [3, 3], padding: [0, 0], ..shape(2, [10, 11], 8, 9, [2, 2]) },
     ]
 }
