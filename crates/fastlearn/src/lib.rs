@@ -2,6 +2,7 @@
 
 pub mod data;
 mod error;
+pub mod export;
 mod input;
 pub mod interpret;
 pub mod metrics;

@@ -60,6 +60,11 @@ impl ModelDescription {
         Ok(entries.map(|(key, value)| (key.to_string(), value)).collect())
     }
 
+    /// What a model file's metadata says; `path` is for messages.
+    pub(crate) fn of(state: &StateDict, path: &Path) -> Result<Self> {
+        Self::from_metadata(state.metadata(), path)
+    }
+
     fn from_metadata(metadata: &BTreeMap<String, String>, path: &Path) -> Result<Self> {
         let fault = |reason: String| Error::Model { path: path.to_owned(), reason };
         let text = |key: &str| {
@@ -105,6 +110,11 @@ impl ModelDescription {
     }
 }
 
+/// Whether these are a model of this program, and not weights alone.
+pub(crate) fn describes_model(state: &StateDict) -> bool {
+    state.metadata().contains_key(VERSION_KEY)
+}
+
 fn json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::Serialise(error.to_string()))
 }
@@ -128,6 +138,6 @@ pub fn read_model(
 /// The description and the weights, in no network yet.
 pub(crate) fn read_described(path: &Path) -> Result<(ModelDescription, StateDict)> {
     let state = StateDict::read(path)?;
-    let description = ModelDescription::from_metadata(state.metadata(), path)?;
+    let description = ModelDescription::of(&state, path)?;
     Ok((description, state))
 }

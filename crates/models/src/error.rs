@@ -140,6 +140,15 @@ pub enum Error {
         report: Box<MatchReport>,
     },
 
+    /// A tensor that the network's head needs is not among the weights.
+    #[error(
+        "the weights have no `{name}`; are they another network's, or a body without its head?"
+    )]
+    IncompleteWeights {
+        /// The tensor's name.
+        name: String,
+    },
+
     /// There is no such name in the cache folder.
     #[error(
         "there are no weights named `{name}` in {}; present are: {present}. \

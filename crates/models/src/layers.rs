@@ -7,22 +7,13 @@ use tensor_core::ops::norm::NormOptions;
 
 use crate::Pass;
 use crate::initialise::Initialiser;
+use crate::registry::ConvSize;
 
 /// A convolution without bias and its batch norm.
 #[derive(Debug, Clone)]
 pub(crate) struct ConvNormLayer {
     name: String,
     unit: ConvNorm,
-}
-
-/// Sizes of a convolution.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ConvSize {
-    pub input: usize,
-    pub output: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    pub groups: usize,
 }
 
 impl ConvNormLayer {

@@ -7,6 +7,7 @@ mod initialise;
 mod layers;
 mod match_report;
 mod network;
+pub mod onnx;
 mod pass;
 pub mod registry;
 mod resnet;

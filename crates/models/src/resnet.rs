@@ -3,8 +3,9 @@
 use autograd::{Result, StoreBuilder, Var, functions};
 
 use crate::initialise::Initialiser;
-use crate::layers::{ConvNormLayer, ConvSize};
-use crate::{Architecture, BlockKind, Layer, Pass};
+use crate::layers::ConvNormLayer;
+use crate::registry::BlockSizes;
+use crate::{Architecture, Layer, Pass};
 
 /// The body of a residual network: `[n, h, w, 3]` to `[n, h / 32, w / 32, features]`.
 #[derive(Debug, Clone)]
@@ -32,19 +33,14 @@ impl ResNet {
         initialiser: &mut Initialiser,
     ) -> Result<ResNet> {
         builder.set_group(0)?;
-        let width = architecture.stem_width;
-        let size = ConvSize { input: 3, output: width, kernel: 7, stride: 2, groups: 1 };
+        let size = architecture.stem();
         let stem = ConvNormLayer::declare(builder, initialiser, "conv1", "bn1", size)?;
-        let (mut blocks, mut channels) = (Vec::new(), width);
-        for (stage, &count) in architecture.layers.iter().enumerate() {
-            builder.set_group(architecture.stage_group(stage))?;
-            for index in 0..count {
-                let place = Place { stage, index, input: channels };
-                blocks.push(Block::declare(architecture, builder, initialiser, place)?);
-                channels = architecture.stage_channels(stage);
-            }
+        let mut blocks = Vec::new();
+        for sizes in architecture.blocks() {
+            builder.set_group(architecture.stage_group(sizes.stage))?;
+            blocks.push(Block::declare(sizes, builder, initialiser)?);
         }
-        Ok(ResNet { stem, blocks, features: channels })
+        Ok(ResNet { stem, blocks, features: architecture.features() })
     }
 
     /// Channels of the output.
@@ -68,45 +64,19 @@ impl Layer for ResNet {
     }
 }
 
-/// Where a block stands: its stage, its index there, the channels that come in.
-struct Place {
-    stage: usize,
-    index: usize,
-    input: usize,
-}
-
 impl Block {
     fn declare(
-        architecture: &Architecture,
+        sizes: BlockSizes,
         builder: &mut StoreBuilder,
         initialiser: &mut Initialiser,
-        place: Place,
     ) -> Result<Block> {
-        let Place { stage, index, input } = place;
-        let name = format!("layer{}.{index}", stage + 1);
-        let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-        let (width, output) = (architecture.stage_width(stage), architecture.stage_channels(stage));
-        let groups = architecture.groups;
-        // The stride sits in the 3x3 convolution (ResNet v1.5).
-        let sizes = match architecture.block {
-            BlockKind::Basic => vec![
-                ConvSize { input, output: width, kernel: 3, stride, groups: 1 },
-                ConvSize { input: width, output, kernel: 3, stride: 1, groups: 1 },
-            ],
-            BlockKind::Bottleneck => vec![
-                ConvSize { input, output: width, kernel: 1, stride: 1, groups: 1 },
-                ConvSize { input: width, output: width, kernel: 3, stride, groups },
-                ConvSize { input: width, output, kernel: 1, stride: 1, groups: 1 },
-            ],
-        };
+        let name = sizes.name;
         let mut layers = Vec::new();
-        for (i, size) in sizes.into_iter().enumerate() {
-            let (conv, norm) = (format!("{name}.conv{}", i + 1), format!("{name}.bn{}", i + 1));
+        for (size, i) in sizes.convolutions.into_iter().zip(1..) {
+            let (conv, norm) = (format!("{name}.conv{i}"), format!("{name}.bn{i}"));
             layers.push(ConvNormLayer::declare(builder, initialiser, &conv, &norm, size)?);
         }
-        let projects = index == 0 && (stage > 0 || input != output);
-        let shortcut = projects.then(|| {
-            let size = ConvSize { input, output, kernel: 1, stride, groups: 1 };
+        let shortcut = sizes.shortcut.map(|size| {
             let (conv, norm) = (format!("{name}.downsample.0"), format!("{name}.downsample.1"));
             ConvNormLayer::declare(builder, initialiser, &conv, &norm, size)
         });

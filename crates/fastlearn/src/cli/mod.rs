@@ -10,6 +10,7 @@ mod doctor;
 mod download;
 mod error;
 mod evaluate;
+mod export;
 mod inspect;
 mod interrupt;
 mod judgement;
@@ -48,6 +49,7 @@ enum Command {
     Predict(predict::PredictArguments),
     Evaluate(evaluate::EvaluateArguments),
     Inspect(inspect::InspectArguments),
+    Export(export::ExportArguments),
     Doctor(doctor::DoctorArguments),
 }
 
@@ -76,6 +78,7 @@ fn run_command() -> Result<()> {
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

@@ -4,6 +4,7 @@
 //! Building the layers from a row is not done here; nor is fetching weights (see [`crate::weights`]).
 
 mod arch;
+mod blocks;
 mod checksum;
 mod json;
 mod rows;
@@ -15,6 +16,7 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 
 pub use arch::Arch;
+pub(crate) use blocks::{BlockSizes, ConvSize};
 pub use checksum::Checksum;
 pub use source::{PublishedSize, WeightFormat, WeightSource};
 

@@ -1,6 +1,7 @@
 //! The names and shapes torchvision gives the tensors of an architecture, in forward order.
 
-use super::{Architecture, BlockKind};
+use super::Architecture;
+use super::blocks::ConvSize;
 
 /// Collects names and shapes while walking the network.
 struct Walk {
@@ -8,35 +9,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn convolution(&mut self, name: &str, out: usize, input: usize, kernel: usize) {
-        self.tensors.push((format!("{name}.weight"), vec![out, input, kernel, kernel]));
-    }
-
-    fn norm(&mut self, name: &str, channels: usize) {
+    /// A convolution and the batch norm behind it.
+    fn conv_norm(&mut self, conv: &str, norm: &str, size: ConvSize) {
+        let ConvSize { input, output, kernel, groups, .. } = size;
+        self.tensors.push((format!("{conv}.weight"), vec![output, input / groups, kernel, kernel]));
         for part in ["weight", "bias", "running_mean", "running_var"] {
-            self.tensors.push((format!("{name}.{part}"), vec![channels]));
-        }
-    }
-
-    fn block(&mut self, architecture: &Architecture, stage: usize, index: usize, input: usize) {
-        let prefix = format!("layer{}.{index}", stage + 1);
-        let width = architecture.stage_width(stage);
-        let out = architecture.stage_channels(stage);
-        // (out, in, kernel) of each convolution of the block.
-        let convolutions = match architecture.block {
-            BlockKind::Basic => vec![(width, input, 3), (out, width, 3)],
-            BlockKind::Bottleneck => {
-                vec![(width, input, 1), (width, width / architecture.groups, 3), (out, width, 1)]
-            }
-        };
-        for (i, (out, input, kernel)) in convolutions.into_iter().enumerate() {
-            self.convolution(&format!("{prefix}.conv{}", i + 1), out, input, kernel);
-            self.norm(&format!("{prefix}.bn{}", i + 1), out);
-        }
-        // The first block of a stage projects its shortcut when the size or the number of channels changes.
-        if index == 0 && (stage > 0 || input != out) {
-            self.convolution(&format!("{prefix}.downsample.0"), out, input, 1);
-            self.norm(&format!("{prefix}.downsample.1"), out);
+            self.tensors.push((format!("{norm}.{part}"), vec![output]));
         }
     }
 }
@@ -47,17 +25,22 @@ impl Architecture {
     /// linear layer `fc` `[classes, features]`. `num_batches_tracked` is left out.
     pub fn tensor_shapes(&self, classes: Option<usize>) -> Vec<(String, Vec<usize>)> {
         let mut walk = Walk { tensors: Vec::new() };
-        walk.convolution("conv1", self.stem_width, 3, 7);
-        walk.norm("bn1", self.stem_width);
-        let mut channels = self.stem_width;
-        for (stage, blocks) in self.layers.into_iter().enumerate() {
-            for index in 0..blocks {
-                walk.block(self, stage, index, channels);
-                channels = self.stage_channels(stage);
+        walk.conv_norm("conv1", "bn1", self.stem());
+        for block in self.blocks() {
+            let name = &block.name;
+            for (size, i) in block.convolutions.into_iter().zip(1..) {
+                walk.conv_norm(&format!("{name}.conv{i}"), &format!("{name}.bn{i}"), size);
+            }
+            if let Some(size) = block.shortcut {
+                walk.conv_norm(
+                    &format!("{name}.downsample.0"),
+                    &format!("{name}.downsample.1"),
+                    size,
+                );
             }
         }
         if let Some(classes) = classes {
-            walk.tensors.push(("fc.weight".to_owned(), vec![classes, channels]));
+            walk.tensors.push(("fc.weight".to_owned(), vec![classes, self.features()]));
             walk.tensors.push(("fc.bias".to_owned(), vec![classes]));
         }
         walk.tensors

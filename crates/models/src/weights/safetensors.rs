@@ -3,6 +3,7 @@
 //! Headers are checked by the `safetensors` crate; the bodies are streamed here, so that a large file is never in
 //! memory twice, and written here, because the crate's order of metadata changes from run to run.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -13,6 +14,7 @@ use ::safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::{Map, Value, json};
 
 use super::element::{ByteOrder, ElementType};
+use super::entry::{Entry, Values};
 use super::{StateDict, WeightTensor, write_atomically};
 use crate::error::{Error, Result};
 
@@ -54,33 +56,39 @@ pub(super) fn check(path: &Path) -> Result<()> {
     open(file, path).map(drop)
 }
 
-/// See [`StateDict::write`].
-pub(super) fn write(state: &StateDict, path: &Path) -> Result<()> {
-    let header = header_bytes(state);
+/// Writes all entries, the widest elements first so that each begins at a multiple of its size, and the texts beside
+/// them.
+pub(super) fn write(
+    entries: &[Entry<'_>],
+    metadata: &BTreeMap<String, String>,
+    path: &Path,
+) -> Result<()> {
+    let mut entries: Vec<&Entry<'_>> = entries.iter().collect();
+    entries.sort_by_key(|entry| Reverse(entry.values.element_bytes()));
+    let header = header_bytes(&entries, metadata);
     write_atomically(path, |writer| {
         writer.write_all(&(header.len() as u64).to_le_bytes())?;
         writer.write_all(&header)?;
-        for (_, tensor) in state.iter() {
-            for value in &tensor.values {
-                writer.write_all(&value.to_le_bytes())?;
-            }
-        }
-        Ok(())
+        entries.iter().try_for_each(|entry| entry.values.write(writer))
     })
 }
 
-/// The JSON header in the order of [`StateDict::iter`], padded to a multiple of eight bytes.
-fn header_bytes(state: &StateDict) -> Vec<u8> {
+/// The JSON header in the order of the entries, padded to a multiple of eight bytes.
+fn header_bytes(entries: &[&Entry<'_>], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let mut header = Map::new();
-    if !state.metadata().is_empty() {
-        header.insert("__metadata__".to_owned(), json!(state.metadata()));
+    if !metadata.is_empty() {
+        header.insert("__metadata__".to_owned(), json!(metadata));
     }
     let mut start = 0;
-    for (name, tensor) in state.iter() {
-        let end = start + tensor.values.len() * size_of::<f32>();
+    for entry in entries {
+        let end = start + entry.values.bytes();
+        let dtype = match entry.values {
+            Values::Floats(_) => "F32",
+            Values::Integer(_) => "I64",
+        };
         header.insert(
-            name.to_owned(),
-            json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end] }),
+            entry.name.to_string(),
+            json!({ "dtype": dtype, "shape": entry.shape, "data_offsets": [start, end] }),
         );
         start = end;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::weights::entry::Entry;
 use crate::weights::format::Format;
 use crate::weights::{pth, safetensors};
 
@@ -159,7 +160,9 @@ impl StateDict {
     /// # Errors
     /// [`Error::WriteFile`] names the path, for example on a read-only or full disk.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        safetensors::write(self, path.as_ref())
+        let entries: Vec<Entry<'_>> =
+            self.iter().map(|(name, tensor)| Entry::of(name, tensor)).collect();
+        safetensors::write(&entries, &self.metadata, path.as_ref())
     }
 }
 

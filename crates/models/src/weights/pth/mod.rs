@@ -1,4 +1,5 @@
-//! What `torch.save` writes (`.pth`), in each of the three containers it has used, read without executing anything.
+//! What `torch.save` writes (`.pth`), in each of the three containers it has used, read without executing anything; the third
+//! is written too ([`write`](mod@write)).
 //!
 //! The containers say where pickles and storages lie ([`tar`], [`legacy`], [`zip`]), the pickle machine what tensors
 //! are made of them ([`pickle`]), [`state`] which of these are the state dict, [`storage`] reads their elements. A
@@ -13,6 +14,7 @@ mod storage;
 mod storage_id;
 mod stream;
 mod tar;
+mod write;
 mod zip;
 
 use std::fs::File;
@@ -20,6 +22,8 @@ use std::path::Path;
 
 use super::StateDict;
 use crate::error::Result;
+
+pub(super) use write::write;
 
 use fault::Outcome;
 use pickle::{Objects, Value};

@@ -1,12 +1,14 @@
 //! The third container, which `torch.save` has written since 1.6: a zip archive of stored entries, all in one folder:
 //! `data.pkl`, a file for each storage in `data/`, and since 2.1 `byteorder`.
 //!
-//! Where the entries lie is [`directory`]'s business.
+//! Where the entries lie is [`directory`]'s business, writing an archive [`archive`]'s.
 
+mod archive;
 mod directory;
 
 use std::fs::File;
 
+pub(super) use self::archive::Archive;
 use self::directory::Directory;
 use super::fault::{Fault, Outcome};
 use super::pickle::{Object, Objects, PersistentIds, Value, load};
