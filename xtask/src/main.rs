@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod check;
 mod emulator;
+mod export_check;
 mod golden;
 mod gpu_bundle;
 mod ptx;
@@ -35,6 +36,8 @@ enum Chore {
     Emulator(emulator::Arguments),
     /// Measure training and inference against another framework, in turn.
     Bench(bench::Arguments),
+    /// Load exported models with PyTorch and onnxruntime and compare their logits with ours.
+    ExportCheck(export_check::Arguments),
     /// Pack what proves and measures the CUDA backend on a GPU machine without Rust or a network.
     GpuBundle(gpu_bundle::Arguments),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Chore::Ptx(arguments) => ptx::run(&arguments),
         Chore::Emulator(arguments) => emulator::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments).map(|()| true),
+        Chore::ExportCheck(arguments) => export_check::run(&arguments),
         Chore::GpuBundle(arguments) => gpu_bundle::run(&arguments),
     };
     report(outcome)
