@@ -5,6 +5,7 @@
 mod calibration;
 mod determinism;
 mod divergence;
+mod export;
 mod files;
 mod finder;
 mod groups;
