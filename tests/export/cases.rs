@@ -34,12 +34,12 @@ fn main() -> Outcome<()> {
     let device = Device::cpu_with(CpuOptions { threads: None, instruction_set: None })?;
     let mut cases = Vec::new();
     for arch in ARCHITECTURES {
-        for (kind, labels) in [("plain", ""), ("learner", "one"), ("learner", "several")] {
+        for (kind, labels) in [("plain", "none"), ("learner", "one"), ("learner", "several")] {
             // One network with several labels is enough: only the metadata differ.
             if labels == "several" && arch != Arch::ResNet18 {
                 continue;
             }
-            let name = format!("{arch}-{kind}{labels}");
+            let name = format!("{arch}-{kind}-{labels}");
             let model = folder.join(format!("{name}.safetensors"));
             let logits = match kind {
                 "plain" => plain(arch, &model, &device)?,

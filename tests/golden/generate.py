@@ -10,6 +10,7 @@ import torch
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import checkpoints  # noqa: E402
 import networks  # noqa: E402
 import operations  # noqa: E402
 
@@ -24,13 +25,24 @@ def write(name, content):
     partial.replace(FOLDER / f"{name}.json")
 
 
+def write_checkpoints():
+    """What PyTorch saves, byte for byte: files of its own kind instead of JSON."""
+    for name, zipped in (("legacy", False), ("zip", True)):
+        partial = FOLDER / f".{name}.pth.partial"
+        partial.write_bytes(checkpoints.checkpoint(zipped))
+        partial.replace(FOLDER / f"{name}.pth")
+
+
 def main():
     makers = {name: lambda name=name: networks.golden(name) for name in networks.NETWORKS}
     makers["ops"] = operations.golden
-    names = sys.argv[1:] or list(makers)
+    names = sys.argv[1:] or [*makers, "checkpoints"]
+    if "checkpoints" in names:
+        names.remove("checkpoints")
+        write_checkpoints()
     for name in names:
         if name not in makers:
-            sys.exit(f"there is no golden file {name}; the files are {', '.join(makers)}")
+            sys.exit(f"there is no golden file {name}; the files are {', '.join(makers)}, checkpoints")
     for name in names:
         start = time.perf_counter()
         write(name, makers[name]())

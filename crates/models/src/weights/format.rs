@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::pth::Container;
 use crate::error::{Error, Result};
 
 /// The formats that can be read, as error messages name them.
@@ -24,6 +23,17 @@ pub(super) enum Format {
     Safetensors,
     /// What `torch.save` writes.
     Pth(Container),
+}
+
+/// A container of `torch.save`'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    /// Until early 2017.
+    Tar,
+    /// Until 1.6.
+    Legacy,
+    /// Since 1.6.
+    Zip,
 }
 
 impl Format {

@@ -9,7 +9,7 @@ use crate::loopback::{Reply, Server, published_file, sha256, source};
 use models::Error;
 use models::weights::{
     Announcement, Checksum, DownloadObserver, Downloader, PublishedSize, Receipt, Silent,
-    Verification, WeightSource,
+    Verification, WeightFormat, WeightSource,
 };
 
 const TAG: &str = "\"first\"";
@@ -255,16 +255,19 @@ fn the_announcement_names_size_licence_address_and_a_missing_checksum() {
 
 #[test]
 fn a_web_page_instead_of_an_unpublished_file_is_refused() {
-    let server = Server::start(|_, _| Reply::new("200 OK", b"<html>Please log in</html>"));
-    let (_folder, destination) = place();
-    let source = WeightSource {
-        sha256: Checksum::Unpublished,
-        size: PublishedSize::About(400_000),
-        ..source(&server.address, b"")
-    };
-    let error = downloader(1).fetch(&source, &destination, &mut Silent).unwrap_err();
-    assert!(matches!(error, Error::CorruptWeights { .. }), "{error}");
-    assert_eq!(fs::read_dir(destination.parent().unwrap()).unwrap().count(), 0);
+    for format in [WeightFormat::Safetensors, WeightFormat::Pth] {
+        let server = Server::start(|_, _| Reply::new("200 OK", b"<html>Please log in</html>"));
+        let (_folder, destination) = place();
+        let source = WeightSource {
+            format,
+            sha256: Checksum::Unpublished,
+            size: PublishedSize::About(400_000),
+            ..source(&server.address, b"")
+        };
+        let error = downloader(1).fetch(&source, &destination, &mut Silent).unwrap_err();
+        assert!(matches!(error, Error::CorruptWeights { .. }), "{error}");
+        assert_eq!(fs::read_dir(destination.parent().unwrap()).unwrap().count(), 0);
+    }
 }
 
 #[test]

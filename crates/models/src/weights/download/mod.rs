@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::part::Part;
 use self::transfer::Transfer;
 use super::digest::sha256_of_file;
-use super::{Checksum, PublishedSize, WeightFormat, WeightSource, safetensors};
+use super::{Checksum, PublishedSize, WeightFormat, WeightSource, pth, safetensors};
 use crate::error::{Error, Result};
 
 /// What is known before the first byte of the body is taken.
@@ -192,9 +192,11 @@ fn check(source: &WeightSource, part: &Part) -> Result<Receipt> {
             found: sha256,
         });
     }
-    if source.format == WeightFormat::Safetensors
-        && let Err(error) = safetensors::check(part.path())
-    {
+    let sound = match source.format {
+        WeightFormat::Safetensors => safetensors::check(part.path()),
+        WeightFormat::Pth => pth::check(part.path()),
+    };
+    if let Err(error) = sound {
         part.remove();
         return Err(error);
     }

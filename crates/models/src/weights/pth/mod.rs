@@ -21,24 +21,14 @@ use std::fs::File;
 use std::path::Path;
 
 use super::StateDict;
+use super::format::{Container, Format};
 use crate::error::Result;
 
 pub(super) use write::write;
 
-use fault::Outcome;
+use fault::{Fault, Outcome};
 use pickle::{Objects, Value};
 use storage::Storages;
-
-/// A container of `torch.save`'s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Container {
-    /// Until early 2017.
-    Tar,
-    /// Until 1.6.
-    Legacy,
-    /// Since 1.6.
-    Zip,
-}
 
 /// Bytes `start..end` of a file, known to lie within it.
 #[derive(Debug, Clone, Copy)]
@@ -64,13 +54,17 @@ pub(super) fn read(container: Container, file: &File, path: &Path) -> Result<Sta
     Ok(state)
 }
 
+/// Checks everything but the tensors' elements: directories, pickles, and where storages lie.
+pub(super) fn check(path: &Path) -> Result<()> {
+    let (Format::Pth(container), file) = Format::of(path)? else {
+        let problem = "it does not begin as one".to_owned();
+        return Err(Fault::Damaged(problem).in_file(path));
+    };
+    open(container, &file).map(drop).map_err(|fault| fault.in_file(path))
+}
+
 fn read_tensors(container: Container, file: &File) -> Outcome<Vec<(String, super::WeightTensor)>> {
-    let length = file.metadata()?.len();
-    let mut checkpoint = match container {
-        Container::Tar => tar::open(file, length),
-        Container::Legacy => legacy::open(file, length),
-        Container::Zip => zip::open(file, length),
-    }?;
+    let mut checkpoint = open(container, file)?;
     let views = state::tensors(&checkpoint.objects, checkpoint.root)?;
     let mut tensors = Vec::new();
     for (name, view) in views {
@@ -78,4 +72,13 @@ fn read_tensors(container: Container, file: &File) -> Outcome<Vec<(String, super
         tensors.push((name, tensor));
     }
     Ok(tensors)
+}
+
+fn open(container: Container, file: &File) -> Outcome<Checkpoint> {
+    let length = file.metadata()?.len();
+    match container {
+        Container::Tar => tar::open(file, length),
+        Container::Legacy => legacy::open(file, length),
+        Container::Zip => zip::open(file, length),
+    }
 }

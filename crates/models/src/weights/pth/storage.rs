@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::rc::Rc;
 
 use super::fault::{Fault, Outcome};
@@ -86,8 +87,8 @@ pub(super) struct Storages {
 impl Storages {
     /// No storages yet, of a file of so many bytes.
     pub fn new(file_length: u64, order: ByteOrder) -> Storages {
-        // Twice as many elements as bytes of bf16 fit, four times as many as of f32: enough for tensors that share a
-        // storage, and no more than four times the file in memory.
+        // As many elements as the file has bytes leave room for tensors that share storages (f32 may be read four
+        // times over), and keep what is read within four times the file.
         Storages { places: HashMap::new(), order, budget: file_length }
     }
 
@@ -120,13 +121,10 @@ impl Storages {
             .kind
             .element
             .ok_or(Fault::ElementType { tensor: name.to_owned(), dtype: place.kind.name })?;
-        let mut bytes = &*file;
-        std::io::Seek::seek(
-            &mut bytes,
-            std::io::SeekFrom::Start(place.start + layout.first * place.kind.bytes),
-        )?;
+        let mut reader = file;
+        reader.seek(SeekFrom::Start(place.start + layout.first * place.kind.bytes))?;
         // Both are within the budget, so within what memory can address.
-        let span = element.read(&mut bytes, layout.span as usize, self.order)?;
+        let span = element.read(&mut reader, layout.span as usize, self.order)?;
         let shape: Vec<usize> = view.shape.iter().map(|&length| length as usize).collect();
         let values = if layout.is_contiguous { span } else { gathered(&span, view) };
         Ok(WeightTensor { shape, values })
