@@ -207,6 +207,27 @@ fn every_picture_can_be_learned_from_and_names_can_be_labels() {
 }
 
 #[test]
+fn folds_judge_every_picture_and_can_be_repeated_one_by_one() {
+    let world = World::new();
+    let train = format!(
+        "train ROOT/data --csv labels.csv --images images {TINY} --tta 0 --folds 3 --json --out ROOT/run"
+    );
+    let document = json(&world.done(&train).0);
+    let folds = document["folds"].as_array().expect("folds");
+    let judged: Vec<u64> = folds.iter().filter_map(|fold| fold["pictures"].as_u64()).collect();
+    assert_eq!(judged, [13, 13, 14]);
+    let losses: Vec<f64> = folds.iter().filter_map(|fold| fold["log_loss"].as_f64()).collect();
+    let mean = document["measures"]["log_loss"]["mean"].as_f64().expect("a number");
+    assert!((mean - losses.iter().sum::<f64>() / 3.0).abs() < 1e-12);
+    assert!(document["measures"]["accuracy"]["standard_deviation"].is_number());
+    let again = json(&world.done("train --like ROOT/run/fold-1 --json --out ROOT/again").0);
+    assert_eq!(again["log_loss"], folds[1]["log_loss"]);
+    world.write("data/alone.csv", "id,label\n00,red\n01,red\n02,lonely\n03,red\n");
+    let error = world.refused(&train.replace("labels.csv", "alone.csv").replace("/run", "/other"));
+    assert!(error.contains("`lonely`"), "{error}");
+}
+
+#[test]
 fn bad_tables_are_refused_by_name_and_line() {
     let world = World::new();
     let refused = |csv: &str, more: &str| {

@@ -45,9 +45,10 @@ pub struct DataArguments {
     #[arg(long, value_name = "FACTOR")]
     pub max_zoom: Option<f64>,
     /// What is held out for validation where DIR has no folder `valid`: a fraction such as 0.2, a
-    /// fold such as 3 (of the five fifths 0 to 4), or both as 3:0.2. The same for every seed
-    #[arg(long, value_name = "FRACTION|FOLD", default_value = "0.2", value_parser = parse_hold_out)]
-    pub valid: HoldOut,
+    /// fold such as 3 (of the five fifths 0 to 4), both as 3:0.2, or one of N parts that are everything
+    /// together as 3/5. The same for every seed
+    #[arg(long, value_name = "FRACTION|FOLD", default_value = "0.2", value_parser = parse_valid)]
+    pub valid: Validation,
     /// Hold out the pictures whose ids are in the first column of this file
     #[arg(long, value_name = "FILE", conflicts_with = "valid")]
     pub valid_ids: Option<PathBuf>,
@@ -96,7 +97,12 @@ impl DataArguments {
     /// Reads the folder, the table or the names; decodes nothing. What was found out that nobody said goes
     /// to standard error.
     pub fn open(&self) -> Result<ImageData> {
-        let data = self.labelled()?.batch_size(self.batch_size).seed(self.seed);
+        self.open_on(self.validation(), true)
+    }
+
+    /// As [`open`](Self::open) with others held out; `tells` is false where all has been said before.
+    pub fn open_on(&self, validation: Validation, tells: bool) -> Result<ImageData> {
+        let data = self.labelled(validation)?.batch_size(self.batch_size).seed(self.seed);
         let data = self.workers.map_or(data.clone(), |workers| data.workers(workers));
         let data = self.limit.map_or(data.clone(), |limit| data.limit(limit));
         let data = match self.oversample {
@@ -105,7 +111,8 @@ impl DataArguments {
         };
         let data = self.with_test(data)?;
         let console = Console::new(true);
-        data.notices().iter().for_each(|notice| console.note(notice));
+        let notices = data.notices().iter().filter(|_| tells);
+        notices.for_each(|notice| console.note(notice));
         if data.classes().len() < 2 && data.label_kind() == LabelKind::One {
             return Err(CommandError::Request(format!(
                 "{}: there is one class, `{}`; a classifier needs at least two",
@@ -116,8 +123,8 @@ impl DataArguments {
         Ok(data)
     }
 
-    fn labelled(&self) -> Result<ImageData> {
-        let (folder, transforms, validation) = (&self.folder, self.transforms(), self.validation());
+    fn labelled(&self, validation: Validation) -> Result<ImageData> {
+        let (folder, transforms) = (&self.folder, self.transforms());
         Ok(match (self.labels.table(folder), &self.labels.names) {
             (Some(csv), _) => ImageData::from_csv(csv.validation(validation), transforms)?,
             (None, Some(pattern)) => {
@@ -132,7 +139,7 @@ impl DataArguments {
         match (&self.valid_ids, self.all) {
             (Some(file), _) => Validation::IdFile(file.clone()),
             (None, true) => Validation::Nothing,
-            (None, false) => self.valid.into(),
+            (None, false) => self.valid.clone(),
         }
     }
 
@@ -166,6 +173,16 @@ impl DataArguments {
             (None, TransformsName::None) => transforms,
             (None, _) => transforms.max_zoom(1.1),
         }
+    }
+}
+
+fn parse_valid(text: &str) -> Result<Validation, String> {
+    let Some((fold, folds)) = text.split_once('/') else {
+        return parse_hold_out(text).map(Validation::Part);
+    };
+    match (fold.parse(), folds.parse()) {
+        (Ok(fold), Ok(folds)) if folds >= 2 && fold < folds => Ok(Validation::Fold { fold, folds }),
+        _ => Err("expected a part from 0 and the number of parts, such as 3/5".to_owned()),
     }
 }
 
@@ -265,6 +282,11 @@ mod tests {
         assert_eq!(parsed("9:0.1"), Ok((9, 0.1)));
         for wrong in ["5", "10:0.1", "1.0", "0.0", "-1", "x", "1:", "nan:.2", "0:NaN"] {
             assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_valid("2/5"), Ok(Validation::Fold { fold: 2, folds: 5 }));
+        assert_eq!(parse_valid("0.2"), Ok(Validation::default()));
+        for wrong in ["5/5", "0/1", "/", "1/x", "0.2/5"] {
+            assert!(parse_valid(wrong).is_err(), "{wrong}");
         }
     }
 }

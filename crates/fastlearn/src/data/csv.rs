@@ -42,6 +42,7 @@ pub struct Csv {
     suffix: Option<String>,
     format: TableFormat,
     kind: Option<LabelKind>,
+    sorted: bool,
     validation: Validation,
 }
 
@@ -56,6 +57,7 @@ impl Csv {
             suffix: None,
             format,
             kind: None,
+            sorted: false,
             validation: Validation::default(),
         }
     }
@@ -117,6 +119,12 @@ impl Csv {
         Csv { kind: Some(LabelKind::One), ..self }
     }
 
+    /// Rows are sorted by id before any are held out, as fastai did until May 2018 and so for the lesson's
+    /// own results; else they keep the order of the file.
+    pub fn sorted(self) -> Csv {
+        Csv { sorted: true, ..self }
+    }
+
     /// What is held out for validation; a fifth of the rows unless told otherwise.
     pub fn validation(self, validation: impl Into<Validation>) -> Csv {
         Csv { validation: validation.into(), ..self }
@@ -146,7 +154,7 @@ impl Csv {
 
 impl ImageData {
     /// Pictures and labels from a table; a fifth of its rows is held out unless the table says
-    /// otherwise. Rows keep the order of the file.
+    /// otherwise. Rows keep the order of the file unless they are to be sorted.
     ///
     /// # Errors
     /// Names the file and the line: a table that is empty, not UTF-8 or without the column; a row without
@@ -195,7 +203,10 @@ impl Read {
         let root = csv.data_folder();
         let mut files = Files::new(root.join(&csv.folder), csv.suffix.as_deref());
         let is_picture = |id: &str| files.clone().find(id).is_some();
-        let table = Table::read(&csv.path, &csv.format, is_picture)?;
+        let mut table = Table::read(&csv.path, &csv.format, is_picture)?;
+        if csv.sorted {
+            table.rows.sort_by(|one, other| one.id.cmp(&other.id));
+        }
         let paths = paths(&table, &mut files)?;
         let mut notices = files.notice(&csv.path);
         if table.headless {

@@ -228,6 +228,16 @@ fn validation_goes_by_ids_files_of_ids_or_nothing() {
 }
 
 #[test]
+fn sorted_rows_are_held_out_by_their_new_places() {
+    let root = world(&FOUR, "id,label\nd,x\nc,y\nb,x\na,y\n");
+    let held = |csv: Csv| read(csv.validation(vec![0])).valid().file_names();
+    assert_eq!(
+        (held(csv(&root)), held(csv(&root).sorted())),
+        (vec!["d.jpg".into()], vec!["a.jpg".into()])
+    );
+}
+
+#[test]
 fn a_tag_that_cannot_be_learned_is_only_noticed() {
     let root = world(&FOUR, "id,tags\na,x y\nb,y\nc,x\nd,z\n");
     let data = read(half(csv(&root)));

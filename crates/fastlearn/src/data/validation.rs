@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::ImageData;
 use super::labels::LabelKind;
 use super::pool::Pool;
@@ -10,7 +12,8 @@ use super::table::{fault, read_text};
 use crate::{Error, Result};
 
 /// Which pictures are held out for validation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Validation {
     /// A part of a random permutation, as fastai draws it.

@@ -40,6 +40,11 @@ pub struct TrainArguments {
     /// batches, or seconds as in 300s
     #[arg(long, value_name = "N|SECONDSs", default_value = "300s", value_parser = parse_every)]
     pub checkpoint: Every,
+    /// Train N times, each time with another of N parts of the pictures held out, into folders fold-0 on;
+    /// tells mean and spread
+    #[arg(long, value_name = "N", conflicts_with_all = ["valid", "valid_ids", "all", "resume"],
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=100))]
+    pub folds: Option<usize>,
     /// Print one JSON document to standard output, everything else to standard error
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@
 mod arguments;
 mod beyond;
 mod estimate;
+mod folds;
 mod recipe;
 mod repeat;
 mod results;
@@ -14,6 +15,7 @@ use std::time::Instant;
 use autograd::optimizer::Decay;
 use fastlearn::train::{Checkpoints, Interruption};
 use fastlearn::{Error, ImageData, Learner};
+use serde_json::Value;
 
 pub use arguments::TrainArguments;
 pub use arguments::{default_ratio, parse_ratio};
@@ -39,13 +41,28 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Trains; `given` is what the command line says explicitly, for the recipe.
 pub fn run(arguments: &TrainArguments, given: GivenArguments) -> Result<()> {
+    if let Some(folds) = arguments.folds {
+        return folds::run(arguments, &given, folds);
+    }
     let interruption = interruption();
     let data = arguments.data.open().map_err(|error| of_moved_data(error, arguments))?;
     let folder = match &arguments.resume {
         Some(run) => RunFolder::reopen(run)?,
         None => RunFolder::create(arguments.out.as_deref(), data.root())?,
     };
-    train(arguments, given, data, &folder, &interruption).map_err(|error| match error {
+    let document = train_in(arguments, given, data, &folder, &interruption)?;
+    Console::new(arguments.json).document(&document)
+}
+
+/// Trains into a folder; returns the results as a document.
+fn train_in(
+    arguments: &TrainArguments,
+    given: GivenArguments,
+    data: ImageData,
+    folder: &RunFolder,
+    interruption: &Interruption,
+) -> Result<Value> {
+    train(arguments, given, data, folder, interruption).map_err(|error| match error {
         CommandError::Library(Error::Interrupted) => {
             let can_go_on = folder.file(RECIPE).is_file();
             CommandError::Interrupted { run: can_go_on.then(|| folder.path().to_owned()) }
@@ -60,7 +77,7 @@ fn train(
     data: ImageData,
     folder: &RunFolder,
     interruption: &Interruption,
-) -> Result<()> {
+) -> Result<Value> {
     let begun = Instant::now();
     let console = Console::new(arguments.json);
     let stages = arguments.stages();
@@ -111,7 +128,7 @@ fn train(
     let _ = fs::remove_file(folder.file(CHECKPOINT));
     stages.beyond.clean_up(folder);
     console.line(results.summary()?);
-    console.document(&results.document(begun.elapsed().as_secs_f64())?)
+    results.document(begun.elapsed().as_secs_f64())
 }
 
 fn build(

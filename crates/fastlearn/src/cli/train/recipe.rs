@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fastlearn::ImageData;
-use fastlearn::data::HoldOut;
+use fastlearn::data::Validation;
 use fastlearn::schedule::Cycles;
 use fastlearn::transforms::TransformsDescription;
 use models::Architecture;
@@ -51,7 +51,7 @@ struct DataRecipe {
     training_pictures: usize,
     validation_pictures: usize,
     limit: Option<usize>,
-    held_out: HoldOut,
+    held_out: Validation,
     classes: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ impl Recipe {
                 training_pictures: data.train().len(),
                 validation_pictures: data.valid().len(),
                 limit: chosen.limit,
-                held_out: chosen.valid,
+                held_out: chosen.validation(),
                 classes: data.classes().to_vec(),
             },
             network: NetworkRecipe {
