@@ -140,4 +140,16 @@ fn the_best_epoch_is_kept_and_advice_can_be_silenced() {
     assert!((number(&judged["log_loss"]) - least).abs() < 1e-5, "{losses:?}");
     let both = world.run("train ROOT/data --keep loss --average 1");
     assert_eq!(both.status.code(), Some(2));
+    // What cannot come true is said before training.
+    for (wrong, reason) in [
+        ("--cycles 1 --keep acuracy", "loss, accuracy"),
+        ("--cycles 1 --average 2", "1 epochs"),
+        ("--cycles 0 --snapshots", "left out"),
+        ("--cycles 1 --all --temperature", "validation pictures"),
+    ] {
+        let output = world.run(&format!("train ROOT/data {TINY} {wrong} --out ROOT/wrong"));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && error.contains(reason), "{error}");
+        assert!(output.stdout.is_empty() && !world.path("wrong").exists(), "{wrong}");
+    }
 }

@@ -412,12 +412,13 @@ fn wrong_usage_is_code_two() {
 
 #[test]
 fn debugging_shows_choices_and_then_every_op() {
-    let world = World::new(4);
+    let world = World::new(2);
+    let data = ImageData::from_folders(world.data(), Transforms::none(32)).expect("data");
+    let learner = Learner::builder(Arch::ResNet18, data).random_weights();
+    let learner = learner.cache_folder(world.path("cache")).build().expect("a learner");
+    learner.save(world.path("model.safetensors")).expect("saved");
     let shown = |level: &str| {
-        let arguments = format!(
-            "lr-find ROOT/data {TINY} --weights none --arch resnet18 --limit 8 --out ROOT/{level}"
-        );
-        let mut command = world.command(&arguments);
+        let mut command = world.command("predict ROOT/model.safetensors ROOT/data --threads 2");
         let output = command.env("FASTLEARN_DEBUG", level).output().expect("the command starts");
         (output.status.code(), text(&output.stderr), text(&output.stdout))
     };

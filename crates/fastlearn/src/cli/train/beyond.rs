@@ -5,12 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
+use fastlearn::data::LabelKind;
 use fastlearn::predict::Tta;
 use fastlearn::train::{BestBy, advise};
 use fastlearn::{ImageData, Learner, Predictions};
 
+use super::arguments::Stages;
 use crate::cli::arguments::at_least_one;
-use crate::cli::error::Result;
+use crate::cli::error::{CommandError, Result};
 use crate::cli::output::{Console, counted};
 use crate::cli::progress::Busy;
 use crate::cli::run_folder::RunFolder;
@@ -74,6 +76,40 @@ pub struct EnsembleResult {
 }
 
 impl BeyondArguments {
+    /// Refuses what would only be found impossible when training is over.
+    pub fn check(&self, stages: &Stages, data: &ImageData) -> Result<()> {
+        let refuse = |reason: String| Err(CommandError::Request(reason));
+        let last = stages.unfrozen.or(stages.frozen).map_or(0, |cycles| cycles.epochs());
+        if let Some(from) = self.average
+            && from > last
+        {
+            return refuse(format!("--average {from}, but the last stage has {last} epochs"));
+        }
+        let needs_validation = self.temperature || self.best_by().is_some();
+        if needs_validation && data.valid().is_empty() {
+            return refuse(
+                "--temperature and --keep need validation pictures, and there are none".to_owned(),
+            );
+        }
+        if (self.snapshots || self.best_by().is_some()) && last == 0 {
+            return refuse(
+                "--snapshots and --keep are of stage B or C, and both are left out".to_owned(),
+            );
+        }
+        let mut known = match data.label_kind() {
+            LabelKind::One => vec!["accuracy"],
+            LabelKind::Several => vec!["f2", "f2 at 0.2"],
+        };
+        known.extend(self.tta_each_epoch.map(|_| "tta"));
+        match self.best_by() {
+            Some(BestBy::Metric(name)) if !known.contains(&name.as_str()) => refuse(format!(
+                "--keep {name}: there is no such metric here; there are loss, {}",
+                known.join(", ")
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The data as it trains.
     pub fn data(&self, data: ImageData) -> ImageData {
         data.random_sizes(&self.random_sizes)

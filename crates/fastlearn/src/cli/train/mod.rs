@@ -46,6 +46,7 @@ pub fn run(arguments: &TrainArguments, given: GivenArguments) -> Result<()> {
     }
     let interruption = interruption();
     let data = arguments.data.open().map_err(|error| of_moved_data(error, arguments))?;
+    arguments.beyond.check(&arguments.stages(), &data)?;
     let folder = match &arguments.resume {
         Some(run) => RunFolder::reopen(run)?,
         None => RunFolder::create(arguments.out.as_deref(), data.root())?,

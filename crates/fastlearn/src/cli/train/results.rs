@@ -149,9 +149,12 @@ impl Results<'_> {
         };
         let together = match &self.ensemble {
             Some(EnsembleResult { files, predictions }) => format!(
-                "\nensemble of {}: {}\npredict with it: fastlearn predict {} PICTURES",
+                "\nensemble of {} {}\npredict with it: fastlearn predict {} PICTURES",
                 counted(files.len(), "snapshot"),
-                Judgement::new(predictions)?.line(),
+                match Judgement::new(predictions)? {
+                    Judgement::Nothing => String::new(),
+                    judgement => judgement.line(),
+                },
                 files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" "),
             ),
             None => String::new(),
