@@ -153,12 +153,13 @@ fn report(
 fn division(pictures: &Pictures) -> String {
     let Some(kind) = pictures.kind else { return ", without labels".to_owned() };
     let mut text = format!(" of {} classes, {kind}", pictures.classes.len());
-    if pictures.valid > 0 {
-        text.push_str(&format!(
-            "; {} to judge by: one point of accuracy is {:.1} of them",
-            pictures.valid,
-            point(pictures.valid)
-        ));
+    match (pictures.valid, kind) {
+        (0, _) => {}
+        (valid, LabelKind::One) => text.push_str(&format!(
+            "; {valid} to judge by: one point of accuracy is {:.1} of them",
+            point(valid)
+        )),
+        (valid, LabelKind::Several) => text.push_str(&format!("; {valid} to judge by")),
     }
     text
 }

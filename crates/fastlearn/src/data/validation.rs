@@ -1,6 +1,6 @@
 //! Which pictures are held out to judge by.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -120,7 +120,7 @@ fn fold_indexes(n: usize, fold: usize, folds: usize) -> Result<Vec<usize>> {
 }
 
 /// The positions of the ids in a file.
-fn listed(path: &PathBuf, pool: &Pool) -> Result<Vec<usize>> {
+fn listed(path: &Path, pool: &Pool) -> Result<Vec<usize>> {
     let (text, find) = (read_text(path)?, pool.finder());
     let mut held = Vec::new();
     for (number, line) in text.lines().enumerate() {

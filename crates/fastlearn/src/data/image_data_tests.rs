@@ -3,6 +3,7 @@
 use image::{Rgb, RgbImage};
 
 use super::*;
+use crate::data::{Batch, Labels};
 
 fn folder() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
