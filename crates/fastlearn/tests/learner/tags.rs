@@ -3,6 +3,9 @@
 use std::fs;
 
 use fastlearn::data::{Csv, LabelKind, Labels, Validation};
+use fastlearn::predict::Tta;
+use fastlearn::schedule::Cycles;
+use fastlearn::train::BestBy;
 use fastlearn::{Error, ImageData, Learner, Predictions, Predictor, Transforms};
 use models::StateDict;
 
@@ -196,4 +199,33 @@ fn oversampled_classes_are_in_training_alone() {
     learner.precompute().expect("activations").fit(0.01, 1).expect("trained");
     assert_eq!(learner.history().batches.len(), 8);
     assert_eq!(learner.history().last().map(|row| row.epoch), Some(0));
+}
+
+#[test]
+fn what_is_beyond_the_lesson_goes_for_tags_too() {
+    let world = World::new();
+    let mut learner = world.builder_on(tagged(&world), 2).build().expect("a learner");
+    learner.label_smoothing(0.1).expect("in range");
+    learner.mixup(0.4).expect("in range");
+    learner.tta_each_epoch(Some(Tta::crops(3)));
+    learner.keep_snapshots();
+    learner.keep_best(BestBy::Metric("f2".to_owned()));
+    learner.precompute_views(2).expect("activations").fit(0.02, 1).expect("trained");
+    learner.unfreeze().expect("unfrozen");
+    learner.fit(0.02, Cycles::new(2)).expect("trained");
+    let names: Vec<String> = {
+        let row = learner.history().last().expect("a row");
+        row.metrics.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names, ["f2", "f2 at 0.2", "tta", "tta_loss"]);
+    let ensemble = learner.snapshots().tta(Tta::crops(5).flip()).expect("predicted");
+    assert_eq!(ensemble.kind, LabelKind::Several);
+    assert!(ensemble.several().expect("tags").best_threshold(2.0).score > 0.0);
+    let best = learner.use_best().expect("kept").metrics[0].1;
+    let plain = learner.predict().expect("predicted");
+    assert!((plain.several().expect("tags").best_threshold(2.0).score - best).abs() < 1e-12);
+    let before = plain.several().expect("tags").log_loss();
+    learner.calibrate().expect("fitted");
+    let after = learner.predict().expect("predicted").several().expect("tags").log_loss();
+    assert!(after <= before, "{after} after {before}");
 }
