@@ -27,6 +27,7 @@ pub(crate) fn fit(
     fitted
 }
 
+/// The loop over epochs, from where the fit stands.
 fn fit_epochs(
     task: &impl Task,
     state: &mut TrainState,
@@ -55,7 +56,9 @@ fn fit_epochs(
             other => other?,
         };
         let (cycle, is_cycle_end) = (row.cycle, plan.schedule.is_cycle_end(epoch));
-        if is_cycle_end {
+        if is_cycle_end && epoch + 1 < epochs {
+            // The old one makes room for the new one.
+            state.kept = None;
             state.kept = Some(state.store.snapshot()?);
         }
         state.history.epochs.push(row.clone());

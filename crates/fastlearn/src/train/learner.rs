@@ -86,8 +86,8 @@ impl Learner {
     ) -> Result<&History> {
         let plan = self.plan(rates.into(), schedule.into())?;
         self.temperature = None;
-        self.warn_of_small_pictures()?;
         if self.state.begin_fit(&plan, &mut self.listeners)? {
+            self.warn_of_small_pictures()?;
             let device = self.device().clone();
             let softening = self.softening;
             let Learner { classifier, data, state, listeners, .. } = self;
