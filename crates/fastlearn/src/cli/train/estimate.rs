@@ -57,7 +57,7 @@ impl Sizes {
 impl Plan {
     pub fn new(stages: &Stages, data: &ImageData, times: PictureTimes) -> Plan {
         let sizes = Sizes {
-            train: data.train().len() as f64,
+            train: data.train().epoch_len() as f64,
             valid: data.valid().len() as f64,
             batch: data.loading().size() as f64,
             views: stages.beyond.tta_each_epoch.map_or(1, |tta| 1 + tta.len()) as f64,
