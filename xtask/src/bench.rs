@@ -2,8 +2,9 @@
 //! command line, and prints medians and ratios.
 //!
 //! Both programs take `--arch NAME --mode train|infer --batch N --size N --threads N --steps N --warmup N` and print one
-//! line of JSON last: `{"images_per_second_median": .., "step_seconds": [..], "peak_bytes": ..}`. They run one after the
-//! other, round after round, so that a machine that slows down slows both.
+//! line of JSON last: `{"images_per_second_median": .., "step_seconds": [..], "peak_bytes": ..}`, the last of which is the
+//! largest resident set above that before the network was made. They run one after the other, round after round, so that
+//! a machine that slows down slows both.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

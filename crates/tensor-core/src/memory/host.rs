@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// Blocks from this size on are mapped: a huge page of x86-64 and of most ARM systems.
 const MAPPED: usize = 2 << 20;
 
+/// Address space that the pool's large blocks are cut from.
+const SEGMENT: usize = 1 << 30;
+
 /// Memory of this process, aligned for vector loads.
 #[derive(Debug)]
 pub struct HostMemory {
@@ -75,6 +78,10 @@ impl RawMemory for HostMemory {
         // SAFETY: the layout has at least one byte.
         let pointer = unsafe { alloc_zeroed(layout) };
         Ok((!pointer.is_null()).then_some(pointer as Address))
+    }
+
+    fn segment_bytes(&self) -> Option<usize> {
+        Some(SEGMENT)
     }
 
     unsafe fn free(&self, address: Address, bytes: usize) {

@@ -8,6 +8,7 @@ mod arena;
 mod buffer;
 mod host;
 mod pool;
+mod segments;
 mod slice;
 
 pub(crate) use arena::Arena;
@@ -46,6 +47,12 @@ pub trait RawMemory: Send + Sync + 'static {
     /// # Errors
     /// What earlier work failed with.
     fn allocate(&self, bytes: usize) -> Result<Option<Address>>;
+
+    /// The bytes to take at once and to cut large blocks from, where bytes that nobody has touched cost
+    /// nothing; `None`: large blocks are taken one by one.
+    fn segment_bytes(&self) -> Option<usize> {
+        None
+    }
 
     /// Gives a block back.
     ///

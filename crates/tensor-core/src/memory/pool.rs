@@ -1,10 +1,12 @@
-//! A caching allocator over [`RawMemory`]: size classes up to 1 MiB, near-exact blocks above. While
+//! A caching allocator over [`RawMemory`]: size classes up to 1 MiB, near-exact blocks above, or blocks
+//! cut from segments (`segments.rs`) where untouched memory costs nothing. While
 //! work is recorded for later, blocks come from an arena (`arena.rs`) that lives with the recording.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::arena::Arena;
+use super::segments::Segments;
 use super::{ALIGNMENT, Address, Buffer, RawMemory};
 use crate::{Error, Result};
 
@@ -18,7 +20,8 @@ pub struct MemoryReport {
     pub in_use: usize,
     /// The largest `in_use` since the pool was made or [`MemoryPool::reset_peak`] was called.
     pub peak: usize,
-    /// Bytes taken from the device: in use and cached.
+    /// Bytes taken from the device: in use and cached. On a host that is address space, of which only
+    /// what was in use at some time is in memory.
     pub reserved: usize,
     /// How many buffers were handed out, ever.
     pub allocations: u64,
@@ -52,6 +55,7 @@ pub(super) type Cache = BTreeMap<usize, Vec<Address>>;
 #[derive(Default)]
 struct State {
     cached: Cache,
+    segments: Segments,
     report: MemoryReport,
     poison: bool,
     /// Where blocks come from while work is recorded.
@@ -79,7 +83,7 @@ impl MemoryPool {
     /// [`Error::OutOfMemory`] beyond the limit, or when the device has no room even after the cache
     /// was given back.
     pub fn allocate(&self, bytes: usize) -> Result<Buffer> {
-        let capacity = block_size(bytes);
+        let capacity = self.shared.block_size(bytes);
         let mut state = self.shared.lock();
         let arena = state.arena.clone();
         let birth = state.report.allocations;
@@ -126,9 +130,35 @@ impl MemoryPool {
     /// full. While work is recorded it does not: a device waits for its work before it takes memory
     /// back, and recorded work has not even begun.
     fn find(&self, state: &mut State, capacity: usize) -> Result<Option<Address>> {
+        if let Some(segment) = self.shared.segment_for(capacity) {
+            return self.cut(state, capacity, segment);
+        }
         if let Some(cached) = state.cached.get_mut(&capacity).and_then(Vec::pop) {
             return Ok(Some(cached));
         }
+        self.fresh(state, capacity)
+    }
+
+    /// A block of this size from a segment: one that is there, or a new one of `segment` bytes.
+    fn cut(&self, state: &mut State, capacity: usize, segment: usize) -> Result<Option<Address>> {
+        if let Some(cut) = state.segments.take(capacity) {
+            return Ok(Some(cut));
+        }
+        let mut length = segment.max(capacity);
+        let mut address = self.shared.memory.allocate(length)?;
+        if address.is_none() {
+            length = capacity;
+            address = self.fresh(state, length)?;
+        } else {
+            state.report.reserved += length;
+        }
+        let Some(address) = address else { return Ok(None) };
+        state.segments.add(address, length);
+        Ok(state.segments.take(capacity))
+    }
+
+    /// A block of this size from the device.
+    fn fresh(&self, state: &mut State, capacity: usize) -> Result<Option<Address>> {
         let mut fresh = self.shared.memory.allocate(capacity)?;
         if fresh.is_none() && state.arena.is_none() {
             self.shared.release(state);
@@ -215,8 +245,11 @@ impl State {
         self.arena.clone().or_else(|| seen.find_map(|(_, arena)| arena.upgrade()))
     }
 
-    fn put_back(&mut self, block: Block) {
+    fn put_back(&mut self, block: Block, is_cut: bool) {
         self.report.in_use -= block.capacity;
+        if is_cut {
+            return self.segments.put_back(block.address, block.capacity);
+        }
         self.cached.entry(block.capacity).or_default().push(block.address);
     }
 }
@@ -233,13 +266,31 @@ impl Shared {
         let keeper = state.keeper(&block);
         match &keeper {
             Some(arena) => arena.adopt(block),
-            None => state.put_back(block),
+            None => state.put_back(block, self.segment_for(block.capacity).is_some()),
         }
         // The keeper may be the last owner of its arena by now, whose end takes the lock.
         drop(state);
     }
 
+    /// How long segments are that a block of this size is cut from, if it is.
+    fn segment_for(&self, capacity: usize) -> Option<usize> {
+        self.memory.segment_bytes().filter(|_| capacity > LARGEST_CLASS)
+    }
+
+    /// A block cut from a segment leaves its rest to others, and need not be like any before.
+    fn block_size(&self, bytes: usize) -> usize {
+        match self.segment_for(bytes) {
+            Some(_) => bytes.next_multiple_of(LARGE_STEP),
+            None => block_size(bytes),
+        }
+    }
+
     fn release(&self, state: &mut State) {
+        for (address, length) in state.segments.remove_unused() {
+            state.report.reserved -= length;
+            // SAFETY: the segment came from `allocate` with this length, and no block of it has an owner.
+            unsafe { self.memory.free(address, length) };
+        }
         for (capacity, blocks) in std::mem::take(&mut state.cached) {
             for address in blocks {
                 state.report.reserved -= capacity;
