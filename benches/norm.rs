@@ -28,6 +28,7 @@ fn norms(criterion: &mut Criterion) {
     let backward = Backward {
         output_gradient: &gradient,
         relu_output: Some(&output),
+        has_addend: true,
         input: &input,
         factors: &factors,
     };

@@ -192,7 +192,9 @@ impl NormCase {
 /// The inputs of both backward parts begin with output gradient, output, input, mean, inv_std.
 fn backward<'a>(inputs: &'a [Tensor], relu: bool, factors: &'a Factors) -> Backward<'a> {
     let relu_output = relu.then_some(&inputs[1]);
-    Backward { output_gradient: &inputs[0], relu_output, input: &inputs[2], factors }
+    // The output is drawn by itself, as if much had been added.
+    let (output_gradient, input) = (&inputs[0], &inputs[2]);
+    Backward { output_gradient, relu_output, has_addend: true, input, factors }
 }
 
 fn backward_factors(inputs: &[Tensor]) -> Factors {
@@ -400,7 +402,8 @@ impl Differentiable for Whole {
         let output = self.apply(inputs, &factors)?;
         let relu_output = self.relu.then_some(&output);
         let (input, factors) = (&inputs[0], &factors);
-        let backward = Backward { output_gradient, relu_output, input, factors };
+        let has_addend = self.addend;
+        let backward = Backward { output_gradient, relu_output, has_addend, input, factors };
         let sums = norm::backward_reduce(&backward)?;
         let mut of_addend = Tensor::uninitialised(input.device(), input.shape(), input.dtype())?;
         let of_input = written(input, |target| {

@@ -62,6 +62,7 @@ pub fn conv_norm(
         conv: SavedConv::new(store, unit.weight, shape, input),
         norm: SavedNorm { norm: unit.norm, mode, factors, input: convolved },
         relu_output: relu.then(|| output.clone()),
+        has_addend: addend.is_some(),
     };
     Ok(tape.record(output, &inputs, saved))
 }
@@ -70,18 +71,19 @@ struct SavedConvNorm {
     conv: SavedConv,
     norm: SavedNorm,
     relu_output: Option<Tensor>,
+    has_addend: bool,
 }
 
 impl Function for SavedConvNorm {
     fn backward(self: Box<Self>, gradient: Tensor, backward: &mut Backward) -> Result<()> {
         const ADDEND: usize = 1;
-        let SavedConvNorm { conv, norm, relu_output } = *self;
-        let sums = norm.reduce(&gradient, relu_output.as_ref(), backward)?;
+        let SavedConvNorm { conv, norm, relu_output, has_addend } = *self;
+        let view = norm.view(&gradient, relu_output.as_ref(), has_addend);
+        let sums = norm.reduce(&view, backward)?;
         let gamma = backward.store().value(norm.norm.gamma)?;
         let convolved = &norm.input;
         let mut conv_gradient =
             Tensor::uninitialised(convolved.device(), convolved.shape(), convolved.dtype())?;
-        let view = norm.view(&gradient, relu_output.as_ref());
         let conv_target = Destination::write(conv_gradient.as_slice_mut());
         if backward.needs(ADDEND) {
             backward.input_gradient(ADDEND, convolved.shape(), |target| {

@@ -88,8 +88,7 @@ impl SavedNorm {
     /// needs when the statistics were the batch's.
     pub(super) fn reduce(
         &self,
-        gradient: &Tensor,
-        relu_output: Option<&Tensor>,
+        view: &ops::norm::Backward,
         backward: &mut Backward,
     ) -> Result<Option<Tensor>> {
         let Norm { gamma, beta, .. } = self.norm;
@@ -97,7 +96,7 @@ impl SavedNorm {
         if !trains && self.mode == NormMode::Running {
             return Ok(None);
         }
-        let sums = ops::norm::backward_reduce(&self.view(gradient, relu_output))?;
+        let sums = ops::norm::backward_reduce(view)?;
         for (row, id) in [beta, gamma].into_iter().enumerate() {
             let sum = sums.rows(row..row + 1)?;
             backward.parameter_gradient(id, |target| copy_into(&sum, target))?;
@@ -109,18 +108,19 @@ impl SavedNorm {
         &'a self,
         output_gradient: &'a Tensor,
         relu_output: Option<&'a Tensor>,
+        has_addend: bool,
     ) -> ops::norm::Backward<'a> {
         let (input, factors) = (&self.input, &self.factors);
-        ops::norm::Backward { output_gradient, relu_output, input, factors }
+        ops::norm::Backward { output_gradient, relu_output, has_addend, input, factors }
     }
 }
 
 impl Function for SavedNorm {
     fn backward(self: Box<Self>, gradient: Tensor, backward: &mut Backward) -> Result<()> {
-        let sums = self.reduce(&gradient, None, backward)?;
+        let view = self.view(&gradient, None, false);
+        let sums = self.reduce(&view, backward)?;
         let gamma = backward.store().value(self.norm.gamma)?;
         backward.input_gradient(0, self.input.shape(), |target| {
-            let view = self.view(&gradient, None);
             ops::norm::backward_apply_into(&view, &gamma, sums.as_ref(), Some(target), None)
         })
     }

@@ -107,6 +107,9 @@ pub struct NormBackward<'a> {
     pub output_gradient: Slice<'a>,
     /// The output, if it went through a ReLU: where it is not positive, the gradient is zero.
     pub relu_output: Option<Slice<'a>>,
+    /// `[channels]` scale and shift, if `relu_output` is `relu(input * scale + shift)` with nothing added:
+    /// then a backend that reads the input anyway need not read the output.
+    pub relu_factors: Option<[Slice<'a>; 2]>,
     /// `[rows, channels]` input of the normalisation.
     pub input: Slice<'a>,
     /// `[channels]`.

@@ -181,6 +181,8 @@ pub struct Backward<'a> {
     pub output_gradient: &'a Tensor,
     /// The output, if it went through a ReLU.
     pub relu_output: Option<&'a Tensor>,
+    /// True if something was added before the ReLU: then the input does not tell the output's sign.
+    pub has_addend: bool,
     /// Input of the normalisation.
     pub input: &'a Tensor,
     /// The factors of the forward pass.
@@ -192,7 +194,8 @@ impl Backward<'_> {
         let shape = shape(self.input);
         check::activations(op, &[self.input, self.output_gradient])?;
         check::elements(op, "the output's gradient", self.output_gradient, shape.len())?;
-        let vectors = [&self.factors.mean, &self.factors.inv_std];
+        let Factors { mean, inv_std, scale, shift } = self.factors;
+        let vectors = [mean, inv_std, scale, shift];
         check_vectors(op, self.input, &vectors, shape.channels)?;
         if let Some(output) = self.relu_output {
             check::activations(op, &[self.input, output])?;
@@ -205,6 +208,8 @@ impl Backward<'_> {
         NormBackward {
             output_gradient: self.output_gradient.as_slice(),
             relu_output: self.relu_output.map(Tensor::as_slice),
+            relu_factors: (!self.has_addend && self.relu_output.is_some())
+                .then(|| [&self.factors.scale, &self.factors.shift].map(Tensor::as_slice)),
             input: self.input.as_slice(),
             mean: self.factors.mean.as_slice(),
             inv_std: self.factors.inv_std.as_slice(),

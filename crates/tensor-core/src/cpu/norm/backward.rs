@@ -4,7 +4,7 @@ use crate::backend::norm::{NormBackward, NormShape};
 use crate::cpu::Cpu;
 use crate::cpu::pointwise::parts::part_rows;
 use crate::cpu::vector::dispatch;
-use crate::memory::{Destination, Slice, WriteMode};
+use crate::memory::{Destination, WriteMode};
 
 /// Elements whose gradient behind the ReLU is kept while both destinations take it: few enough to
 /// stay in the nearest cache.
@@ -16,16 +16,40 @@ pub(super) fn reduce(cpu: &Cpu, shape: &NormShape, backward: &NormBackward, part
     let part = shape.part_rows() * channels;
     let gradients = backward.output_gradient.host::<f32>().chunks(part);
     let inputs = backward.input.host::<f32>().chunks(part);
-    let outputs = backward.relu_output.map(Slice::host::<f32>);
+    let gate = Gate::new(backward);
     let mean = backward.mean.host::<f32>();
     let parts = gradients.zip(inputs).zip(partials.chunks_exact_mut(2 * channels)).enumerate();
-    cpu.for_each_part(shape.len(), parts, |(index, ((gradient, input), sums))| match outputs {
-        Some(output) => {
+    cpu.for_each_part(shape.len(), parts, |(index, ((gradient, input), sums))| match gate {
+        Gate::Open => reduce_part::<false>(set, gradient, gradient, input, mean, sums),
+        Gate::Output(output) => {
             let output = &output[index * part..][..input.len()];
             reduce_part::<true>(set, gradient, output, input, mean, sums);
         }
-        None => reduce_part::<false>(set, gradient, gradient, input, mean, sums),
+        Gate::Factors { scale, shift } => {
+            reduce_part_gated(set, gradient, input, scale, shift, mean, sums);
+        }
     });
+}
+
+/// Where the gradient goes through the ReLU.
+#[derive(Clone, Copy)]
+enum Gate<'a> {
+    /// Everywhere: there is none.
+    Open,
+    /// Where the output is positive.
+    Output(&'a [f32]),
+    /// Where `input * scale + shift` is positive, computed as the forward pass did.
+    Factors { scale: &'a [f32], shift: &'a [f32] },
+}
+
+impl<'a> Gate<'a> {
+    fn new(backward: &NormBackward<'a>) -> Gate<'a> {
+        match (backward.relu_factors, backward.relu_output) {
+            (Some([scale, shift]), _) => Gate::Factors { scale: scale.host(), shift: shift.host() },
+            (None, Some(output)) => Gate::Output(output.host()),
+            (None, None) => Gate::Open,
+        }
+    }
 }
 
 /// Joins the parts' sums in order: `[2, channels]` sums of g and of `g * xhat`.
@@ -131,17 +155,25 @@ impl Part<'_> {
         let set = cpu.instruction_set;
         let channels = factors.direct.len();
         let mean = backward.mean.host::<f32>();
+        let gate = Gate::new(backward);
         let (mut input_gradient, mut addend_gradient) = (self.input_gradient, self.addend_gradient);
         let block = (BLOCK / channels).max(1) * channels;
-        let mut gated = Vec::new();
+        let mut gated = vec![0.0; if matches!(gate, Gate::Open) { 0 } else { block.min(self.len) }];
         for start in (0..self.len).step_by(block) {
             let len = block.min(self.len - start);
             let all = self.start + start..self.start + start + len;
             let mut gradient = &backward.output_gradient.host::<f32>()[all.clone()];
-            if let Some(output) = backward.relu_output {
-                gated.resize(len, 0.0);
-                gate(set, gradient, &output.host::<f32>()[all.clone()], &mut gated);
-                gradient = &gated;
+            let input = || &backward.input.host::<f32>()[all.clone()];
+            match gate {
+                Gate::Open => {}
+                Gate::Output(output) => {
+                    close(set, gradient, &output[all.clone()], &mut gated[..len]);
+                    gradient = &gated[..len];
+                }
+                Gate::Factors { scale, shift } => {
+                    close_by_factors(set, gradient, input(), scale, shift, &mut gated[..len]);
+                    gradient = &gated[..len];
+                }
             }
             if let Some((to, mode)) = &mut addend_gradient {
                 let to = &mut to[start..start + len];
@@ -157,12 +189,11 @@ impl Part<'_> {
                     (None, WriteMode::Write) => direct_rows::<false>(set, gradient, direct, to),
                     (None, WriteMode::Accumulate) => direct_rows::<true>(set, gradient, direct, to),
                     (Some(BatchFactors { slope, constant }), mode) => {
-                        let input = &backward.input.host::<f32>()[all];
                         let rows = match mode {
                             WriteMode::Write => batch_rows::<false>,
                             WriteMode::Accumulate => batch_rows::<true>,
                         };
-                        rows(set, gradient, input, mean, direct, slope, constant, to);
+                        rows(set, gradient, input(), mean, direct, slope, constant, to);
                     }
                 }
             }
@@ -195,9 +226,49 @@ dispatch! {
         }
     }
 
-    fn gate(gradient: &[f32], output: &[f32], gated: &mut [f32]) {
+    /// [`reduce_part`] behind a ReLU of `input * scale + shift`.
+    fn reduce_part_gated(
+        gradient: &[f32],
+        input: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+        mean: &[f32],
+        sums: &mut [f32],
+    ) {
+        let channels = mean.len();
+        let (scale, shift) = (&scale[..channels], &shift[..channels]);
+        sums.fill(0.0);
+        let (sum, product) = sums.split_at_mut(channels);
+        let product = &mut product[..channels];
+        for (gradient, x) in gradient.chunks_exact(channels).zip(input.chunks_exact(channels)) {
+            for i in 0..channels {
+                let g = if x[i] * scale[i] + shift[i] > 0.0 { gradient[i] } else { 0.0 };
+                sum[i] += g;
+                product[i] += g * (x[i] - mean[i]);
+            }
+        }
+    }
+
+    fn close(gradient: &[f32], output: &[f32], gated: &mut [f32]) {
         for ((to, &gradient), &output) in gated.iter_mut().zip(gradient).zip(output) {
             *to = if output > 0.0 { gradient } else { 0.0 };
+        }
+    }
+
+    fn close_by_factors(
+        gradient: &[f32],
+        input: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+        gated: &mut [f32],
+    ) {
+        let channels = scale.len();
+        let shift = &shift[..channels];
+        let rows = gradient.chunks_exact(channels).zip(input.chunks_exact(channels));
+        for ((g, x), to) in rows.zip(gated.chunks_exact_mut(channels)) {
+            for i in 0..channels {
+                to[i] = if x[i] * scale[i] + shift[i] > 0.0 { g[i] } else { 0.0 };
+            }
         }
     }
 

@@ -95,7 +95,7 @@ impl Cuda {
 
 /// Where everything lies that both parts read in packs.
 fn addresses(backward: &NormBackward) -> Vec<Address> {
-    let NormBackward { output_gradient, relu_output, input, mean, inv_std } = backward;
+    let NormBackward { output_gradient, relu_output, input, mean, inv_std, .. } = backward;
     let all = [Some(*output_gradient), *relu_output, Some(*input), Some(*mean), Some(*inv_std)];
     all.into_iter().flatten().map(|slice| slice.address()).collect()
 }

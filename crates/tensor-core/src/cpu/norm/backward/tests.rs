@@ -36,6 +36,7 @@ impl Case {
         NormBackward {
             output_gradient: read(&self.gradient),
             relu_output: relu.then(|| read(&self.output)),
+            relu_factors: None,
             input: read(&self.input),
             mean: read(&self.mean),
             inv_std: read(&self.inv_std),
@@ -142,5 +143,41 @@ fn gradients_are_those_of_the_formula_in_every_mode() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_relu_is_as_open_by_the_factors_as_by_the_output() {
+    for (rows, channels) in [(5, 3), (170, 67), (1500, 64)] {
+        let case = Case::new(rows, channels);
+        let (len, shift) = (case.shape.len(), normal(channels, 7));
+        let shift: Vec<f32> = shift.iter().zip(&case.mean).map(|(x, mean)| x - mean).collect();
+        let (scale, sums) = (vec![1.0f32; channels], normal(2 * channels, 8));
+        let both = |cpu: &Cpu| {
+            let mut output = vec![f32::NAN; len];
+            let (scale, shift) = (read(&scale), read(&shift));
+            let (input, to) = (read(&case.input), write(&mut output));
+            cpu.norm_apply(&case.shape, input, scale, shift, None, true, to).unwrap();
+            [None, Some([scale, shift])].map(|relu_factors| {
+                let relu_output = Some(read(&output));
+                let backward = NormBackward { relu_output, relu_factors, ..case.backward(false) };
+                let mut workspace = vec![f32::NAN; 2 * case.shape.parts() * channels];
+                let mut results = vec![f32::NAN; 2 * len + 2 * channels];
+                let (to, reduced) = results.split_at_mut(2 * len);
+                let (space, reduced) = (write(&mut workspace), write(reduced));
+                cpu.norm_backward_reduce(&case.shape, backward, space, reduced).unwrap();
+                let (input, addend) = to.split_at_mut(len);
+                let targets = [input, addend].map(|to| Some(destination(to, MODES[0])));
+                let [input, addend] = targets;
+                let (gamma, sums) = (read(&case.gamma), Some(read(&sums)));
+                cpu.norm_backward_apply(&case.shape, backward, gamma, sums, input, addend).unwrap();
+                results
+            })
+        };
+        let compute = |cpu: &Cpu| both(cpu).concat();
+        on_all_sets(compute, |set, found| {
+            let (by_output, by_factors) = found.split_at(found.len() / 2);
+            assert!(by_output == by_factors, "{set} {:?}", case.shape);
+        });
     }
 }
