@@ -221,8 +221,8 @@ pub struct ModelArguments {
     /// else resnet34]
     #[arg(long, value_name = "NAME", value_parser = Arch::from_str)]
     pub arch: Option<Arch>,
-    /// Pre-trained weights: a .safetensors or .pth file, a name in the cache folder, or `none` for random
-    /// ones [default: the published weights, downloaded once]
+    /// Pre-trained weights: a .safetensors or .pth file, a name in the cache folder, or `none` for
+    /// random ones [default: the published weights, downloaded once]
     #[arg(long, value_name = "PATH|NAME|none")]
     pub weights: Option<String>,
     /// Folder for weights and activations [default: FASTLEARN_CACHE, else the user's cache folder]
