@@ -41,6 +41,17 @@ pub fn conv_norm(
     let x = input.value();
     let plan = ops::conv::plan(x.device(), &shape, x.dtype(), ConvDirection::Forward)?;
     let weights = store.prepared(unit.weight, &plan, &shape, ConvDirection::Forward)?;
+    let mut inputs = vec![input];
+    inputs.extend(addend);
+    let parameters = [unit.weight, unit.norm.gamma, unit.norm.beta];
+    let records = tape.records(store, &inputs, &parameters);
+    if mode == NormMode::Running && !records {
+        let factors = norm::factors(tape, store, &unit.norm, x, None)?;
+        let addend = addend.map(Var::value);
+        let output =
+            ops::conv::forward_normalised(&plan, &shape, x, &weights, &factors, addend, relu)?;
+        return Ok(Var::constant(output));
+    }
     let (convolved, partials) = match mode {
         NormMode::Batch => {
             let (output, partials) =
@@ -51,11 +62,7 @@ pub fn conv_norm(
     };
     let factors = norm::factors(tape, store, &unit.norm, &convolved, partials.as_ref())?;
     let output = ops::norm::apply(&convolved, &factors, addend.map(Var::value), relu)?;
-
-    let mut inputs = vec![input];
-    inputs.extend(addend);
-    let parameters = [unit.weight, unit.norm.gamma, unit.norm.beta];
-    if !tape.records(store, &inputs, &parameters) {
+    if !records {
         return Ok(Var::constant(output));
     }
     let saved = SavedConvNorm {

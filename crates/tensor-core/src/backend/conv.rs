@@ -144,6 +144,20 @@ pub enum ConvOutput<'a> {
         /// The partial statistics of `shape.output_norm()`, part after part of its rows.
         partials: SliceMut<'a>,
     },
+    /// What batch norm makes of the output: `relu?(output * scale + shift + addend?)`; only for a plan
+    /// of which [`ConvKernels::conv_normalises`] is true.
+    Normalised {
+        /// Where that goes.
+        output: SliceMut<'a>,
+        /// `[k]` factors.
+        scale: Slice<'a>,
+        /// `[k]` summands.
+        shift: Slice<'a>,
+        /// As large as the output.
+        addend: Option<Slice<'a>>,
+        /// Whether it goes through a ReLU.
+        relu: bool,
+    },
 }
 
 /// Convolution. Weights come prepared wherever the plan's `prepared` is not 0.
@@ -151,6 +165,11 @@ pub trait ConvKernels {
     /// Every legal plan for this shape, type of activations and direction, the best first; never
     /// empty for a type that the backend supports.
     fn conv_plans(&self, shape: &ConvShape, dtype: DType, direction: ConvDirection) -> Vec<Plan>;
+
+    /// Whether the forward pass by this plan can normalise its output while writing it.
+    fn conv_normalises(&self, _plan: &Plan) -> bool {
+        false
+    }
 
     /// Brings `[k, r, s, c / groups]` float weights into the layout and type that `plan` reads, unless
     /// that is a mere cast (`reads_twin`).

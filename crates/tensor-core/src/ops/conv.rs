@@ -206,6 +206,44 @@ pub fn forward_with_statistics(
     Ok((output, partials))
 }
 
+/// `relu?(output * scale + shift + addend?)`: the convolution and what [`ops::norm::apply`] makes of it, in
+/// one pass if the device can do that.
+///
+/// # Errors
+/// As [`forward`] and [`ops::norm::apply`].
+pub fn forward_normalised(
+    plan: &Plan,
+    shape: &ConvShape,
+    input: &Tensor,
+    prepared: &Tensor,
+    factors: &ops::norm::Factors,
+    addend: Option<&Tensor>,
+    relu: bool,
+) -> Result<Tensor> {
+    if !input.device().backend().conv_normalises(plan) {
+        let output = forward_planned(plan, shape, input, prepared)?;
+        return ops::norm::apply(&output, factors, addend, relu);
+    }
+    let mut output = output_tensor(shape, input)?;
+    let vectors = [&factors.scale, &factors.shift];
+    check::floats(FORWARD, &vectors)?;
+    vectors.iter().try_for_each(|v| check::elements(FORWARD, "a vector", v, shape.k))?;
+    if let Some(addend) = addend {
+        check::activations(FORWARD, &[input, addend])?;
+        check::shape(FORWARD, "the addend", addend, output.shape())?;
+    }
+    run_forward(plan, shape, input, prepared, |backend, workspace| {
+        let [scale, shift] = vectors.map(Tensor::as_slice);
+        let addend = addend.map(Tensor::as_slice);
+        let output = output.as_slice_mut();
+        let output = ConvOutput::Normalised { output, scale, shift, addend, relu };
+        let input = ConvInput::Plain(input.as_slice());
+        let (prepared, workspace) = (prepared.as_slice(), workspace.as_slice_mut());
+        backend.conv_forward(plan, shape, input, prepared, workspace, output)
+    })?;
+    Ok(output)
+}
+
 fn output_tensor(shape: &ConvShape, input: &Tensor) -> Result<Tensor> {
     let output_shape = [shape.n, shape.p(), shape.q(), shape.k];
     Tensor::uninitialised(input.device(), output_shape, input.dtype())

@@ -5,6 +5,7 @@
 //! frame of zeros, where the pixels that a kernel row covers lie side by side, so that three-channel
 //! pictures give long sums too; `grouped` is for narrow groups of channels (see [`grouped`]).
 
+mod epilogue;
 mod grouped;
 mod padded;
 mod term;
@@ -14,13 +15,13 @@ mod weight_gradient;
 mod tests;
 
 use super::Cpu;
-use super::gemm::{FinishPart, Kernels, RowProduct, SharedTarget, Window};
-use super::norm::part_statistics;
+use super::gemm::{FinishPart, Kernels, RowProduct, Window};
 use crate::backend::Plan;
 use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
 use crate::backend::norm::NormShape;
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
 use crate::{DType, Result};
+use epilogue::Epilogue;
 use grouped::Grouped;
 use term::{Slices, Term};
 
@@ -76,6 +77,10 @@ impl ConvKernels for Cpu {
         plans
     }
 
+    fn conv_normalises(&self, plan: &Plan) -> bool {
+        plan.fuses_statistics.is_some()
+    }
+
     fn conv_prepare(
         &self,
         plan: &Plan,
@@ -116,10 +121,12 @@ impl ConvKernels for Cpu {
         let ConvInput::Plain(input) = input else {
             unreachable!("no plan of this backend says `fuses_input`");
         };
-        let (output, partials) = match output {
-            ConvOutput::Plain(output) => (output, None),
-            ConvOutput::WithStatistics { output, partials } => (output, Some(partials)),
+        let (output, epilogue) = Epilogue::of(output);
+        let part_rows = plan.fuses_statistics.unwrap_or(0);
+        let finish = |part: usize, rows: &mut [f32]| {
+            epilogue.finish(self.instruction_set, shape.k, part_rows, part, rows);
         };
+        let finish = (!epilogue.is_nothing()).then_some(&finish as FinishPart);
         let padded = plan.variant == PADDED_ROWS;
         let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
         let terms = term::forward(shape, padded);
@@ -138,16 +145,7 @@ impl ConvKernels for Cpu {
             };
             let operands =
                 Operands { source, zeros, panels: weights.host(), mode: WriteMode::Write };
-            let Some(partials) = partials else {
-                return self.run_terms(&terms, operands, output.host(), None);
-            };
-            let partials = SharedTarget::new(partials.host());
-            let statistics = |part: usize, rows: &[f32]| {
-                // SAFETY: every part is finished once, and its partial statistics are its own.
-                let partial = unsafe { partials.range(part * 3 * shape.k, 3 * shape.k) };
-                part_statistics(self.instruction_set, rows, shape.k, partial);
-            };
-            self.run_terms(&terms, operands, output.host(), Some(&statistics));
+            self.run_terms(&terms, operands, output.host(), finish);
         });
         Ok(())
     }

@@ -219,8 +219,12 @@ fn check(cpu: &Cpu, case: &Case, instruction_set: InstructionSet) {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let shape = ConvShape { stride: [2, 2], ..shape(6, [29, 27], 40, 70, [3, 3]) };
-    for direction in DIRECTIONS {
+    let dense = ConvShape { stride: [2, 2], ..shape(6, [29, 27], 40, 70, [3, 3]) };
+    let grouped = ConvShape { groups: 16, ..shape(6, [29, 27], 64, 64, [3, 3]) };
+    for (shape, direction) in [dense, grouped]
+        .into_iter()
+        .flat_map(|shape| DIRECTIONS.map(|direction| (shape, direction)))
+    {
         let case = Case::new(shape, direction);
         let one = cpu(InstructionSet::best(), 1);
         for plan in one.conv_plans(&shape, DType::F32, direction) {
@@ -264,6 +268,41 @@ fn fused_statistics_have_the_bits_of_separate_ones() {
                     .expect("legal plan");
                 assert_eq!(output, expected_output, "{instruction_set} {}", plan.variant);
                 assert_eq!(partials, expected, "{instruction_set} {}", plan.variant);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fused_normalisation_has_the_bits_of_a_separate_one() {
+    let shapes = [shape(3, [21, 22], 10, 70, [3, 3]), shape(1, [5, 5], 100, 300, [1, 1])];
+    for instruction_set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let cpu = cpu(instruction_set, 2);
+        for (shape, adds, relu) in [(shapes[0], true, true), (shapes[1], false, false)] {
+            let case = Case::new(shape, ConvDirection::Forward);
+            let (scale, shift) = (numbers(4, shape.k), numbers(5, shape.k));
+            let addend = numbers(6, shape.output_len());
+            let (scale, shift) = (slice(&scale), slice(&shift));
+            let addend = adds.then(|| slice(&addend));
+            let plans = cpu.conv_plans(&shape, DType::F32, ConvDirection::Forward);
+            for plan in plans.iter().filter(|plan| cpu.conv_normalises(plan)) {
+                let convolved = case.run(&cpu, plan, WriteMode::Write);
+                let mut expected = vec![f32::NAN; shape.output_len()];
+                let (input, to) = (slice(&convolved), slice_mut(&mut expected));
+                cpu.norm_apply(&shape.output_norm(), input, scale, shift, addend, relu, to)
+                    .expect("fitting lengths");
+
+                let mut prepared = vec![f32::NAN; plan.prepared];
+                case.prepare(&cpu, plan, &mut prepared);
+                let mut workspace = vec![f32::NAN; plan.workspace];
+                let mut found = vec![f32::NAN; shape.output_len()];
+                let output = slice_mut(&mut found);
+                let output = ConvOutput::Normalised { output, scale, shift, addend, relu };
+                let (input, prepared) = (ConvInput::Plain(slice(&case.input)), slice(&prepared));
+                let workspace = slice_mut(&mut workspace);
+                cpu.conv_forward(plan, &shape, input, prepared, workspace, output)
+                    .expect("legal plan");
+                assert_eq!(found, expected, "{instruction_set} {}", plan.variant);
             }
         }
     }

@@ -13,7 +13,7 @@ const PANEL_BLOCK: usize = 384 << 10;
 const ENOUGH_TASKS: usize = 32;
 
 /// What happens to a part's rows once they are complete and still in cache.
-pub(in crate::cpu) type FinishPart<'a> = &'a (dyn Fn(usize, &[f32]) + Sync);
+pub(in crate::cpu) type FinishPart<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
 
 /// `target[pixel, column] = sum over taps and depth of source[pixel at tap, depth] * panels[...]`.
 pub(in crate::cpu) struct RowProduct<'a> {

@@ -21,6 +21,28 @@ pub(super) fn apply_part(
     }
 }
 
+/// Elements that are moved aside at once: few enough to stay in the nearest cache.
+const BLOCK: usize = 2048;
+
+/// Normalises a part of the rows where they lie.
+pub(in crate::cpu) fn apply_in_place(
+    set: InstructionSet,
+    rows: &mut [f32],
+    scale: &[f32],
+    shift: &[f32],
+    addend: Option<&[f32]>,
+    relu: bool,
+) {
+    let block = (BLOCK / scale.len()).max(1) * scale.len();
+    let mut input = vec![0.0; block.min(rows.len())];
+    for (index, rows) in rows.chunks_mut(block).enumerate() {
+        let input = &mut input[..rows.len()];
+        input.copy_from_slice(rows);
+        let addend = addend.map(|addend| &addend[index * block..][..rows.len()]);
+        apply_part(set, input, scale, shift, addend, relu, rows);
+    }
+}
+
 /// `max(x, 0)` that lets not-a-number through, so that a diverged run is seen.
 #[inline(always)]
 fn rectified<const RELU: bool>(x: f32) -> f32 {

@@ -6,6 +6,7 @@ mod backward;
 mod finalise;
 mod statistics;
 
+pub(super) use apply::apply_in_place;
 pub(super) use statistics::part_statistics;
 
 use super::Cpu;

@@ -217,6 +217,7 @@ impl Algorithm for Implicit {
         let (output, partials) = match output {
             ConvOutput::Plain(output) => (output, None),
             ConvOutput::WithStatistics { output, partials } => (output, Some(partials)),
+            ConvOutput::Normalised { .. } => unreachable!("no plan of this backend normalises"),
         };
         let [rows, columns] = product(shape, ConvDirection::Forward);
         cuda.launch(STEM, &tile.kernel("forward", plan.dtype))?

@@ -260,6 +260,7 @@ impl Algorithm for TensorCores {
         let (output, partials) = match output {
             ConvOutput::Plain(output) => (output, None),
             ConvOutput::WithStatistics { output, partials } => (output, Some(partials)),
+            ConvOutput::Normalised { .. } => unreachable!("no plan of this backend normalises"),
         };
         let [rows, columns] = product(shape, ConvDirection::Forward);
         cuda.launch(STEM, &tile.kernel(what))?
