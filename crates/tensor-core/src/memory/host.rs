@@ -5,7 +5,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use memmap2::MmapMut;
+use memmap2::{MmapMut, MmapOptions};
 
 use super::{ALIGNMENT, Address, Event, RawMemory, Staging};
 use crate::{Error, Result};
@@ -13,8 +13,10 @@ use crate::{Error, Result};
 /// Blocks from this size on are mapped: a huge page of x86-64 and of most ARM systems.
 const MAPPED: usize = 2 << 20;
 
-/// Address space that the pool's large blocks are cut from.
-const SEGMENT: usize = 1 << 30;
+/// Address space that the pool's large blocks are cut from: 8 GiB of 64 bits, more than most trainings
+/// take, because no block spans two segments. (Of 32 bits it is less than any large block: those are
+/// then taken one by one.)
+const SEGMENT: usize = 1 << (usize::BITS / 2 + 1);
 
 /// Memory of this process, aligned for vector loads.
 #[derive(Debug)]
@@ -37,7 +39,8 @@ impl HostMemory {
     /// A zeroed block whose pages the system provides when they are first touched. With pages of 4 KiB
     /// the first pass over an activation would take longer for faults than for its arithmetic.
     fn map(&self, bytes: usize) -> Option<Address> {
-        let mut block = MmapMut::map_anon(bytes).ok()?;
+        // Not counted against what the system may promise before it is touched.
+        let mut block = MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok()?;
         // Where there are no huge pages, small ones do.
         #[cfg(target_os = "linux")]
         let _ = block.advise(memmap2::Advice::HugePage);
@@ -81,7 +84,8 @@ impl RawMemory for HostMemory {
     }
 
     fn segment_bytes(&self) -> Option<usize> {
-        Some(SEGMENT)
+        // Elsewhere address space counts as memory from the start.
+        cfg!(unix).then_some(SEGMENT)
     }
 
     unsafe fn free(&self, address: Address, bytes: usize) {

@@ -144,14 +144,14 @@ impl MemoryPool {
         if let Some(cut) = state.segments.take(capacity) {
             return Ok(Some(cut));
         }
-        let mut length = segment.max(capacity);
-        let mut address = self.shared.memory.allocate(length)?;
-        if address.is_none() {
-            length = capacity;
-            address = self.fresh(state, length)?;
-        } else {
-            state.report.reserved += length;
-        }
+        let length = segment.max(capacity);
+        let (address, length) = match self.shared.memory.allocate(length)? {
+            Some(address) => {
+                state.report.reserved += length;
+                (Some(address), length)
+            }
+            None => (self.fresh(state, capacity)?, capacity),
+        };
         let Some(address) = address else { return Ok(None) };
         state.segments.add(address, length);
         Ok(state.segments.take(capacity))
