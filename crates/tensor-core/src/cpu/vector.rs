@@ -42,6 +42,9 @@ pub(super) trait Vector: Copy {
 
     /// Asks for the cache line at `address`, which may be anywhere.
     unsafe fn prefetch(address: *const f32);
+
+    /// The same, into the second-level cache alone.
+    unsafe fn prefetch_second_level(address: *const f32);
 }
 
 /// Eight lanes in plain Rust, for every processor.
@@ -105,6 +108,9 @@ impl Vector for Portable {
 
     #[inline(always)]
     unsafe fn prefetch(_address: *const f32) {}
+
+    #[inline(always)]
+    unsafe fn prefetch_second_level(_address: *const f32) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -198,6 +204,12 @@ mod x86 {
             // SAFETY: a hint, which never faults.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
         }
+
+        #[inline(always)]
+        unsafe fn prefetch_second_level(address: *const f32) {
+            // SAFETY: a hint, which never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+        }
     }
 
     /// Sixteen lanes.
@@ -269,6 +281,12 @@ mod x86 {
         unsafe fn prefetch(address: *const f32) {
             // SAFETY: a hint, which never faults.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+        }
+
+        #[inline(always)]
+        unsafe fn prefetch_second_level(address: *const f32) {
+            // SAFETY: a hint, which never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
         }
     }
 }

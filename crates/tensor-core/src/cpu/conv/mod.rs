@@ -3,27 +3,31 @@
 //!
 //! Variants: `implicit` reads the input itself; `padded_rows` first copies it into pictures with a
 //! frame of zeros, where the pixels that a kernel row covers lie side by side, so that three-channel
-//! pictures give long sums too; `grouped` is for narrow groups of channels (see [`grouped`]).
+//! pictures give long sums too; `grouped` is for narrow groups of channels (see [`grouped`]);
+//! `winograd_4x4` and `winograd_2x2` compute 3x3 kernels of stride 1 with fewer multiplications (see
+//! [`winograd`]).
 
+mod direct;
 mod epilogue;
 mod grouped;
 mod padded;
 mod term;
 mod weight_gradient;
+mod winograd;
 
 #[cfg(test)]
 mod tests;
 
 use super::Cpu;
-use super::gemm::{FinishPart, Kernels, RowProduct, Window};
+use super::gemm::{FinishPart, Window};
 use crate::backend::Plan;
 use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
-use crate::backend::norm::NormShape;
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
 use crate::{DType, Result};
+use direct::Direct;
 use epilogue::Epilogue;
 use grouped::Grouped;
-use term::{Slices, Term};
+use winograd::{Tile, Winograd};
 
 const IMPLICIT: &str = "implicit";
 const PADDED_ROWS: &str = "padded_rows";
@@ -32,47 +36,54 @@ const GROUPED: &str = "grouped";
 /// Up to this many channels `padded_rows` is the faster variant.
 const FEW_CHANNELS: usize = 4;
 
+/// What computes a plan.
+enum Variant<'a> {
+    Direct(Direct<'a>),
+    Grouped(Grouped<'a>),
+    Winograd(Winograd),
+}
+
+impl Cpu {
+    /// What computes a plan of this backend.
+    fn variant<'a>(
+        &self,
+        plan: &Plan,
+        shape: &'a ConvShape,
+        direction: ConvDirection,
+    ) -> Variant<'a> {
+        let instruction_set = self.instruction_set;
+        if let Some(tile) = Tile::of_variant(plan.variant) {
+            return Variant::Winograd(Winograd::new(tile, instruction_set, shape, direction));
+        }
+        if plan.variant == GROUPED
+            && let Some(grouped) = Grouped::new(instruction_set, shape)
+        {
+            return Variant::Grouped(grouped);
+        }
+        Variant::Direct(Direct { instruction_set, shape, padded: plan.variant == PADDED_ROWS })
+    }
+}
+
 impl ConvKernels for Cpu {
     fn conv_plans(&self, shape: &ConvShape, dtype: DType, direction: ConvDirection) -> Vec<Plan> {
-        let kernels = Kernels::of(self.instruction_set);
-        let plan = |variant| {
-            let terms = match direction {
-                ConvDirection::Forward => term::forward(shape, variant == PADDED_ROWS),
-                ConvDirection::InputGradient => term::input_gradient(shape),
-                ConvDirection::WeightGradient => Vec::new(),
-            };
-            let workspace = match direction {
-                ConvDirection::WeightGradient => {
-                    weight_gradient::workspace(kernels, shape, variant == PADDED_ROWS)
-                }
-                _ if variant == PADDED_ROWS => padded::len(shape),
-                _ => terms.iter().map(Term::depth).max().unwrap_or(0),
-            };
-            let fuses = direction == ConvDirection::Forward && Slices::new(shape).count == 1;
-            let fuses_statistics = fuses.then(|| shape.output_norm().part_rows());
-            Plan {
-                variant,
-                dtype,
-                workspace,
-                prepared: terms.iter().map(|term| term.panels_len(kernels)).sum(),
-                reads_twin: false,
-                fuses_input: false,
-                fuses_statistics,
-                flops: shape.flops(),
-                bytes: shape.bytes(dtype),
-            }
-        };
+        let instruction_set = self.instruction_set;
+        let direct = |padded| Direct { instruction_set, shape, padded }.plan(dtype, direction);
         let few = shape.c <= FEW_CHANNELS;
         let row_of_one = shape.s == 1 && shape.padding == [0, 0];
         let mut plans = match direction {
-            ConvDirection::InputGradient => vec![plan(IMPLICIT)],
-            _ if shape.groups > 1 || row_of_one => vec![plan(IMPLICIT)],
-            _ if few => vec![plan(PADDED_ROWS), plan(IMPLICIT)],
-            _ => vec![plan(IMPLICIT), plan(PADDED_ROWS)],
+            ConvDirection::InputGradient => vec![direct(false)],
+            _ if shape.groups > 1 || row_of_one => vec![direct(false)],
+            _ => vec![direct(few), direct(!few)],
         };
-        if let Some(grouped) = Grouped::new(self.instruction_set, shape) {
+        if let Some(grouped) = Grouped::new(instruction_set, shape) {
             let place = if grouped.is_best() { 0 } else { plans.len() };
             plans.insert(place, grouped.plan(dtype, direction));
+        }
+        for tile in Tile::ALL.into_iter().filter(|tile| tile.is_legal(shape, direction)) {
+            let is_best = winograd::faster_tile(shape, direction) == Some(tile);
+            let place = if is_best { 0 } else { plans.len() };
+            let winograd = Winograd::new(tile, instruction_set, shape, direction);
+            plans.insert(place, winograd.plan(dtype));
         }
         plans
     }
@@ -89,22 +100,12 @@ impl ConvKernels for Cpu {
         weights: Slice,
         prepared: SliceMut,
     ) -> Result<()> {
-        let (weights, mut prepared) = (weights.host::<f32>(), prepared.host::<f32>());
-        if let Some(grouped) = self.grouped(plan, shape) {
-            grouped.prepare(direction, weights, prepared);
-            return Ok(());
-        }
-        let kernels = Kernels::of(self.instruction_set);
-        let terms = match direction {
-            ConvDirection::Forward => term::forward(shape, plan.variant == PADDED_ROWS),
-            ConvDirection::InputGradient => term::input_gradient(shape),
-            ConvDirection::WeightGradient => Vec::new(),
-        };
-        self.install(|| {
-            for term in &terms {
-                let panels = prepared.split_off_mut(..term.panels_len(kernels)).unwrap_or_default();
-                term.panel_source(weights).pack(kernels, panels);
-            }
+        let (weights, prepared) = (weights.host::<f32>(), prepared.host::<f32>());
+        let variant = self.variant(plan, shape, direction);
+        self.install(|| match variant {
+            Variant::Direct(direct) => direct.prepare(direction, weights, prepared),
+            Variant::Grouped(grouped) => grouped.prepare(direction, weights, prepared),
+            Variant::Winograd(winograd) => winograd.prepare(weights, prepared),
         });
         Ok(())
     }
@@ -127,25 +128,18 @@ impl ConvKernels for Cpu {
             epilogue.finish(self.instruction_set, shape.k, part_rows, part, rows);
         };
         let finish = (!epilogue.is_nothing()).then_some(&finish as FinishPart);
-        let padded = plan.variant == PADDED_ROWS;
-        let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
-        let terms = term::forward(shape, padded);
-        let grouped = self.grouped(plan, shape);
-        self.install(|| {
-            if let Some(grouped) = grouped {
-                let (direction, mode) = (ConvDirection::Forward, WriteMode::Write);
-                return grouped.product(direction, input, weights.host(), output.host(), mode);
+        let (input, weights) = (input.host::<f32>(), weights.host::<f32>());
+        let (workspace, output) = (workspace.host::<f32>(), output.host::<f32>());
+        let (direction, mode) = (ConvDirection::Forward, WriteMode::Write);
+        let variant = self.variant(plan, shape, direction);
+        self.install(|| match variant {
+            Variant::Direct(direct) => {
+                direct.product(direction, input, weights, workspace, (output, mode), finish);
             }
-            let (source, zeros) = if padded {
-                padded::copy(shape, input, workspace);
-                (&*workspace, &[][..])
-            } else {
-                workspace.fill(0.0);
-                (input, &*workspace)
-            };
-            let operands =
-                Operands { source, zeros, panels: weights.host(), mode: WriteMode::Write };
-            self.run_terms(&terms, operands, output.host(), finish);
+            Variant::Grouped(grouped) => grouped.product(direction, input, weights, output, mode),
+            Variant::Winograd(winograd) => {
+                winograd.product(input, weights, workspace, (output, mode), finish);
+            }
         });
         Ok(())
     }
@@ -159,19 +153,20 @@ impl ConvKernels for Cpu {
         workspace: SliceMut,
         input_gradient: Destination,
     ) -> Result<()> {
-        let zeros = workspace.host::<f32>();
-        let terms = term::input_gradient(shape);
+        let (source, weights) = (output_gradient.host::<f32>(), weights.host::<f32>());
+        let workspace = workspace.host::<f32>();
         let Destination { slice, mode } = input_gradient;
-        let grouped = self.grouped(plan, shape);
-        self.install(|| {
-            let source = output_gradient.host();
-            if let Some(grouped) = grouped {
-                let direction = ConvDirection::InputGradient;
-                return grouped.product(direction, source, weights.host(), slice.host(), mode);
+        let target = slice.host::<f32>();
+        let direction = ConvDirection::InputGradient;
+        let variant = self.variant(plan, shape, direction);
+        self.install(|| match variant {
+            Variant::Direct(direct) => {
+                direct.product(direction, source, weights, workspace, (target, mode), None);
             }
-            zeros.fill(0.0);
-            let operands = Operands { source, zeros, panels: weights.host(), mode };
-            self.run_terms(&terms, operands, slice.host(), None);
+            Variant::Grouped(grouped) => grouped.product(direction, source, weights, target, mode),
+            Variant::Winograd(winograd) => {
+                winograd.product(source, weights, workspace, (target, mode), None);
+            }
         });
         Ok(())
     }
@@ -185,83 +180,23 @@ impl ConvKernels for Cpu {
         workspace: SliceMut,
         weight_gradient: Destination,
     ) -> Result<()> {
-        let padded = plan.variant == PADDED_ROWS;
-        let (input, workspace) = (input.host::<f32>(), workspace.host::<f32>());
+        let (input, gradient) = (input.host::<f32>(), output_gradient.host::<f32>());
+        let workspace = workspace.host::<f32>();
         let Destination { slice, mode } = weight_gradient;
-        let grouped = self.grouped(plan, shape);
-        self.install(|| {
-            if let Some(grouped) = grouped {
-                let gradient = output_gradient.host();
-                return grouped.weight_gradient(input, gradient, workspace, slice.host(), mode);
+        let target = slice.host::<f32>();
+        let variant = self.variant(plan, shape, ConvDirection::WeightGradient);
+        self.install(|| match variant {
+            Variant::Direct(direct) => {
+                direct.weight_gradient(input, gradient, workspace, target, mode);
             }
-            let copied = if padded { padded::len(shape) } else { 0 };
-            let (copy, workspace) = workspace.split_at_mut(copied);
-            let source = if padded {
-                padded::copy(shape, input, copy);
-                &*copy
-            } else {
-                input
-            };
-            let gradient = weight_gradient::WeightGradient {
-                shape,
-                padded,
-                source,
-                output_gradient: output_gradient.host(),
-            };
-            gradient.run(self.instruction_set, workspace, slice.host(), mode);
+            Variant::Grouped(grouped) => {
+                grouped.weight_gradient(input, gradient, workspace, target, mode);
+            }
+            Variant::Winograd(winograd) => {
+                winograd.weight_gradient(input, gradient, workspace, target, mode);
+            }
         });
         Ok(())
-    }
-}
-
-/// What the terms of a convolution read.
-struct Operands<'a> {
-    source: &'a [f32],
-    zeros: &'a [f32],
-    /// The panels of all terms, one term's behind the other's.
-    panels: &'a [f32],
-    mode: WriteMode,
-}
-
-impl Cpu {
-    /// What computes a plan of the variant for narrow groups.
-    fn grouped<'a>(&self, plan: &Plan, shape: &'a ConvShape) -> Option<Grouped<'a>> {
-        let wanted = plan.variant == GROUPED;
-        wanted.then(|| Grouped::new(self.instruction_set, shape)).flatten()
-    }
-
-    /// Computes all terms, in parts that are those of batch norm's statistics; `finish` as in
-    /// [`RowProduct::run`].
-    fn run_terms(
-        &self,
-        terms: &[Term],
-        operands: Operands,
-        target: &mut [f32],
-        finish: Option<FinishPart>,
-    ) {
-        let kernels = Kernels::of(self.instruction_set);
-        let mut panels = operands.panels;
-        for term in terms {
-            let term_panels = panels.split_off(..term.panels_len(kernels)).unwrap_or_default();
-            let nothing_to_add =
-                operands.mode == WriteMode::Accumulate && term.window.taps.is_empty();
-            if nothing_to_add {
-                continue;
-            }
-            let shape = NormShape { rows: term.window.pixels(), channels: term.columns() };
-            let product = RowProduct {
-                window: &term.window,
-                source: operands.source,
-                zeros: operands.zeros,
-                depth: term.depth(),
-                panels: term_panels,
-                columns: term.columns(),
-                target: term.target,
-                mode: operands.mode,
-                part_rows: shape.part_rows(),
-            };
-            product.run(kernels, target, finish);
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::backend::conv::{ConvDirection, ConvInput, ConvKernels, ConvOutput, ConvShape};
 use crate::backend::{NormKernels, Plan};
+use crate::cpu::norm::part_statistics;
 use crate::cpu::{Cpu, CpuOptions};
 use crate::memory::{Destination, Slice, SliceMut, WriteMode};
 use crate::{DType, InstructionSet};
@@ -67,8 +68,7 @@ impl Case {
 
     /// Runs a plan with poisoned target and scratch space.
     fn run(&self, cpu: &Cpu, plan: &Plan, mode: WriteMode) -> Vec<f32> {
-        let mut prepared = vec![f32::NAN; plan.prepared];
-        self.prepare(cpu, plan, &mut prepared);
+        let prepared = self.prepared(cpu, plan);
         let mut workspace = vec![f32::NAN; plan.workspace];
         let mut target = match mode {
             WriteMode::Write => vec![f32::NAN; self.before().len()],
@@ -76,6 +76,16 @@ impl Case {
         };
         self.compute(cpu, plan, &prepared, &mut workspace, &mut target, mode);
         target
+    }
+
+    /// What a plan reads: weights as they are if it needs no other layout.
+    fn prepared(&self, cpu: &Cpu, plan: &Plan) -> Vec<f32> {
+        if plan.prepared == 0 {
+            return self.weights.clone();
+        }
+        let mut prepared = vec![f32::NAN; plan.prepared];
+        self.prepare(cpu, plan, &mut prepared);
+        prepared
     }
 
     fn prepare(&self, cpu: &Cpu, plan: &Plan, prepared: &mut [f32]) {
@@ -168,6 +178,10 @@ fn shapes() -> Vec<ConvShape> {
         ConvShape { stride: [2, 2], ..shape(2, [17, 19], 3, 20, [7, 7]) },
         shape(2, [5, 6], 2, 4, [2, 4]),
         shape(3, [20, 22], 34, 66, [3, 3]),
+        shape(2, [57, 61], 16, 17, [3, 3]),
+        shape(5, [6, 5], 33, 16, [3, 3]),
+        shape(4, [5, 6], 300, 292, [3, 3]),
+        ConvShape { padding: [0, 1], ..shape(1, [9, 3], 20, 40, [3, 3]) },
         ConvShape { groups: 6, ..shape(2, [6, 5], 24, 12, [3, 3]) },
         ConvShape { groups: 2, stride: [2, 2], ..shape(2, [6, 5], 14, 80, [3, 3]) },
         ConvShape { groups: 40, ..shape(1, [6, 5], 40, 40, [3, 3]) },
@@ -219,12 +233,12 @@ fn check(cpu: &Cpu, case: &Case, instruction_set: InstructionSet) {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let dense = ConvShape { stride: [2, 2], ..shape(6, [29, 27], 40, 70, [3, 3]) };
-    let grouped = ConvShape { groups: 16, ..shape(6, [29, 27], 64, 64, [3, 3]) };
-    for (shape, direction) in [dense, grouped]
-        .into_iter()
-        .flat_map(|shape| DIRECTIONS.map(|direction| (shape, direction)))
-    {
+    let shapes = [
+        ConvShape { stride: [2, 2], ..shape(6, [29, 27], 40, 70, [3, 3]) },
+        ConvShape { groups: 16, ..shape(6, [29, 27], 64, 64, [3, 3]) },
+        shape(11, [30, 26], 40, 70, [3, 3]),
+    ];
+    for (shape, direction) in shapes.into_iter().flat_map(|shape| DIRECTIONS.map(|d| (shape, d))) {
         let case = Case::new(shape, direction);
         let one = cpu(InstructionSet::best(), 1);
         for plan in one.conv_plans(&shape, DType::F32, direction) {
@@ -240,25 +254,58 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
+fn a_picture_has_the_same_bits_in_any_batch() {
+    for instruction_set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let cpu = cpu(instruction_set, 2);
+        for direction in [ConvDirection::Forward, ConvDirection::InputGradient] {
+            let run = |n| {
+                let case = Case::new(shape(n, [14, 15], 64, 70, [3, 3]), direction);
+                let plan = cpu.conv_plans(&case.shape, DType::F32, direction).swap_remove(0);
+                (plan.variant, case.run(&cpu, &plan, WriteMode::Write))
+            };
+            let (variant, alone) = run(1);
+            for n in [2, 5] {
+                let (found_variant, found) = run(n);
+                let same = alone.iter().zip(&found).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same && variant == found_variant, "{instruction_set} {direction:?} {n}");
+            }
+        }
+    }
+}
+
+#[test]
 fn fused_statistics_have_the_bits_of_separate_ones() {
-    let shapes = [shape(3, [21, 22], 10, 70, [3, 3]), shape(1, [5, 5], 100, 300, [1, 1])];
+    let shapes = [
+        shape(3, [21, 22], 10, 70, [3, 3]),
+        shape(1, [5, 5], 100, 300, [1, 1]),
+        // Winograd: several pictures and one picture a part, rows of a picture, columns in splits.
+        shape(13, [7, 6], 20, 33, [3, 3]),
+        shape(2, [28, 25], 16, 70, [3, 3]),
+        shape(1, [56, 60], 16, 40, [3, 3]),
+        shape(13, [7, 6], 300, 292, [3, 3]),
+    ];
     for instruction_set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
         let cpu = cpu(instruction_set, 2);
         for shape in shapes {
             let case = Case::new(shape, ConvDirection::Forward);
-            let norm = shape.output_norm();
             for plan in cpu.conv_plans(&shape, DType::F32, ConvDirection::Forward) {
-                assert!(plan.fuses_statistics.is_some(), "{}", plan.variant);
+                let Some(part_rows) = plan.fuses_statistics else {
+                    panic!("{} of {shape}", plan.variant);
+                };
                 let expected_output = case.run(&cpu, &plan, WriteMode::Write);
-                let mut expected = vec![f32::NAN; norm.partials_len()];
-                cpu.norm_statistics(&norm, slice(&expected_output), slice_mut(&mut expected))
-                    .expect("fitting lengths");
+                let parts = expected_output.chunks(part_rows * shape.k);
+                let expected: Vec<f32> = parts
+                    .flat_map(|rows| {
+                        let mut partial = vec![f32::NAN; 3 * shape.k];
+                        part_statistics(instruction_set, rows, shape.k, &mut partial);
+                        partial
+                    })
+                    .collect();
 
-                let mut prepared = vec![f32::NAN; plan.prepared];
-                case.prepare(&cpu, &plan, &mut prepared);
+                let prepared = case.prepared(&cpu, &plan);
                 let mut workspace = vec![f32::NAN; plan.workspace];
                 let mut output = vec![f32::NAN; shape.output_len()];
-                let mut partials = vec![f32::NAN; norm.partials_len()];
+                let mut partials = vec![f32::NAN; expected.len()];
                 let (input, prepared) = (ConvInput::Plain(slice(&case.input)), slice(&prepared));
                 let both = ConvOutput::WithStatistics {
                     output: slice_mut(&mut output),
@@ -275,10 +322,16 @@ fn fused_statistics_have_the_bits_of_separate_ones() {
 
 #[test]
 fn a_fused_normalisation_has_the_bits_of_a_separate_one() {
-    let shapes = [shape(3, [21, 22], 10, 70, [3, 3]), shape(1, [5, 5], 100, 300, [1, 1])];
+    let shapes = [
+        shape(3, [21, 22], 10, 70, [3, 3]),
+        shape(1, [5, 5], 100, 300, [1, 1]),
+        shape(13, [7, 6], 20, 33, [3, 3]),
+        shape(13, [7, 6], 300, 292, [3, 3]),
+    ];
     for instruction_set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
         let cpu = cpu(instruction_set, 2);
-        for (shape, adds, relu) in [(shapes[0], true, true), (shapes[1], false, false)] {
+        let uses = [(true, true), (false, false), (true, false), (false, true)];
+        for (shape, (adds, relu)) in shapes.into_iter().zip(uses) {
             let case = Case::new(shape, ConvDirection::Forward);
             let (scale, shift) = (numbers(4, shape.k), numbers(5, shape.k));
             let addend = numbers(6, shape.output_len());
@@ -292,8 +345,7 @@ fn a_fused_normalisation_has_the_bits_of_a_separate_one() {
                 cpu.norm_apply(&shape.output_norm(), input, scale, shift, addend, relu, to)
                     .expect("fitting lengths");
 
-                let mut prepared = vec![f32::NAN; plan.prepared];
-                case.prepare(&cpu, plan, &mut prepared);
+                let prepared = case.prepared(&cpu, plan);
                 let mut workspace = vec![f32::NAN; plan.workspace];
                 let mut found = vec![f32::NAN; shape.output_len()];
                 let output = slice_mut(&mut found);
@@ -331,31 +383,43 @@ fn resnet34_layer_rates() {
     ];
     let only = std::env::var("RATE_SET").ok().and_then(|name| name.parse().ok());
     let cpu = cpu(only.unwrap_or(InstructionSet::best()), 2);
-    println!();
+    println!("\nGFLOP/s, counted as plain sums take them; of weights prepared, as many a second");
     for shape in layers {
-        print!("{shape:<70}");
         for direction in DIRECTIONS {
+            print!("{:<78}", format!("{shape} {direction:?}"));
             let case = Case::new(shape, direction);
-            for plan in cpu.conv_plans(&shape, DType::F32, direction).into_iter().take(1) {
-                print!(" {:>8.1}", rate(&cpu, &case, &plan));
+            for plan in cpu.conv_plans(&shape, DType::F32, direction) {
+                print!(" {} {:.1}", plan.variant, rate(&cpu, &case, &plan));
+                if plan.prepared > 0 {
+                    let mut prepared = vec![0.0; plan.prepared];
+                    let seconds = fastest(|| case.prepare(&cpu, &plan, &mut prepared));
+                    print!(" ({:.2} ms)", seconds * 1e3);
+                }
             }
+            println!();
         }
-        println!(" GFLOP/s");
     }
 }
 
 /// The best of several runs, in GFLOP/s, as if both cores were ours alone.
 fn rate(cpu: &Cpu, case: &Case, plan: &Plan) -> f64 {
-    let mut prepared = vec![0.0; plan.prepared];
-    case.prepare(cpu, plan, &mut prepared);
+    let prepared = case.prepared(cpu, plan);
     let mut workspace = vec![0.0; plan.workspace];
     let mut target = vec![0.0; case.before().len()];
+    let seconds = fastest(|| {
+        case.compute(cpu, plan, &prepared, &mut workspace, &mut target, WriteMode::Write);
+    });
+    plan.flops as f64 / seconds / 1e9
+}
+
+/// The least of several runs' seconds, as if both cores were ours alone.
+fn fastest(mut work: impl FnMut()) -> f64 {
     let seconds = (0..7).map(|_| {
         let start = busy_seconds();
-        case.compute(cpu, plan, &prepared, &mut workspace, &mut target, WriteMode::Write);
+        work();
         (busy_seconds() - start) / 2.0
     });
-    plan.flops as f64 / seconds.fold(f64::INFINITY, f64::min) / 1e9
+    seconds.fold(f64::INFINITY, f64::min)
 }
 
 /// Time that this process's threads have spent on cores.

@@ -5,14 +5,17 @@
 //! - [`RowProduct`]: rows read where they lie (a pixel's channels, once for each tap of a kernel)
 //!   times packed panels: the forward pass, the input gradient, `A B` and `A Bᵀ`.
 //! - [`OuterProduct`]: the sum over pixels of outer products: the weight gradient and `Aᵀ B`.
+//! - [`PanelProduct`] and [`PackedOuter`]: the same two of matrices that one task has in its caches.
 
+mod dense;
 mod outer;
 mod panels;
 mod rows;
 mod tile;
 mod window;
 
-pub(super) use outer::{OuterProduct, outer_workspace};
+pub(super) use dense::{PackedOuter, PanelProduct};
+pub(super) use outer::{OuterProduct, join_partials, outer_workspace};
 pub(super) use panels::{PanelSource, panels_len};
 pub(super) use rows::{FinishPart, RowProduct};
 pub(super) use tile::Kernels;

@@ -130,15 +130,7 @@ impl OuterProduct<'_> {
         }
         let partials = &mut workspace[..cut.parts * self.len()];
         self.blocks(kernels, &cut, SharedTarget::new(partials), false);
-        let (partials, len) = (&*partials, self.len());
-        target[..len].par_chunks_mut(JOIN).enumerate().for_each(|(index, target)| {
-            if mode == WriteMode::Write {
-                target.fill(0.0);
-            }
-            for partial in partials.chunks_exact(len) {
-                add(instruction_set, &partial[index * JOIN..][..target.len()], target);
-            }
-        });
+        join_partials(instruction_set, partials, &mut target[..self.len()], mode);
     }
 
     /// All blocks of all parts; part `i` writes at `i * len`.
@@ -260,7 +252,9 @@ impl Block<'_> {
                 let at = row * target_stride + tap * product.columns + column;
                 let tile = OuterTile {
                     left: left.as_ptr(),
+                    left_stride: tile_rows,
                     right: right.as_ptr(),
+                    right_stride: width,
                     pixels: count,
                     target: self.target.at(self.target_offset + at),
                     target_stride,
@@ -274,6 +268,24 @@ impl Block<'_> {
             }
         }
     }
+}
+
+/// Writes to `target`, or adds to it, the sum of the partial results that lie one behind the other.
+pub(in crate::cpu) fn join_partials(
+    instruction_set: InstructionSet,
+    partials: &[f32],
+    target: &mut [f32],
+    mode: WriteMode,
+) {
+    let len = target.len();
+    target.par_chunks_mut(JOIN).enumerate().for_each(|(index, target)| {
+        if mode == WriteMode::Write {
+            target.fill(0.0);
+        }
+        for partial in partials.chunks_exact(len) {
+            add(instruction_set, &partial[index * JOIN..][..target.len()], target);
+        }
+    });
 }
 
 dispatch! {

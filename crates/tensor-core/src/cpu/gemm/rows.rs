@@ -97,6 +97,7 @@ impl RowProduct<'_> {
                         rows: count,
                         columns: kernels.columns.min(self.columns - first_column),
                         accumulate: self.mode == WriteMode::Accumulate,
+                        ahead: std::ptr::null(),
                     };
                     // SAFETY: `point` gave every source `depth` readable floats and every target
                     // row `columns` floats that no other task writes; the panel was just sliced.

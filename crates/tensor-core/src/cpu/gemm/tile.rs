@@ -9,6 +9,9 @@ use super::super::InstructionSet;
 use super::super::vector::{Avx2, Avx512};
 use super::super::vector::{Portable, Vector};
 
+/// Floats of a cache line.
+pub(super) const CACHE_LINE: usize = 16;
+
 /// What a row tile reads and writes: `rows x columns` sums over taps and depth.
 pub(super) struct RowTile {
     /// `[taps, tile rows]` pointers to `depth` floats each, all valid.
@@ -25,14 +28,18 @@ pub(super) struct RowTile {
     pub rows: usize,
     pub columns: usize,
     pub accumulate: bool,
+    /// What is read soon after: a low tile asks for a cache line of it at each step of its depth.
+    pub ahead: *const f32,
 }
 
-/// What an outer tile reads and writes: `rows x columns` sums over pixels, from packed sides.
+/// What an outer tile reads and writes: `rows x columns` sums over pixels.
 pub(super) struct OuterTile {
-    /// `[pixels, tile rows]`.
+    /// A tile's rows for each pixel, and how far apart.
     pub left: *const f32,
-    /// `[pixels, panel columns]`.
+    pub left_stride: usize,
+    /// A panel's columns for each pixel, and how far apart.
     pub right: *const f32,
+    pub right_stride: usize,
     pub pixels: usize,
     pub target: *mut f32,
     pub target_stride: usize,
@@ -65,6 +72,9 @@ pub(super) struct PackRight {
     pub packed: *mut f32,
 }
 
+/// A row tile's number of rows, and the tile.
+type PanelRowTile = (usize, unsafe fn(&RowTile));
+
 /// The micro-kernels of an instruction set and the sizes of their tiles.
 pub(in crate::cpu) struct Kernels {
     /// Rows of a row tile; divides the 84 that parts of an output are aligned to.
@@ -74,21 +84,24 @@ pub(in crate::cpu) struct Kernels {
     /// Columns of a panel, of both kinds of tile.
     pub(in crate::cpu) columns: usize,
     pub(super) row_tile: unsafe fn(&RowTile),
+    /// Row tiles for small products, each with its number of rows, the tallest first: they ask for what
+    /// is `ahead`.
+    pub(super) panel_row_tiles: &'static [PanelRowTile],
     pub(super) outer_tile: unsafe fn(&OuterTile),
     pub(super) pack_left: unsafe fn(&PackLeft),
     pub(super) pack_right: unsafe fn(&PackRight),
 }
 
 macro_rules! kernels {
-    ($module:ident, $vector:ty, $vectors:literal, rows $rows:literal, outer $outer:literal
-     $(, features $features:literal)?) => {
+    ($module:ident, $vector:ty, $vectors:literal, rows $rows:literal or $($low:literal)*,
+     outer $outer:literal $(, features $features:literal)?) => {
         mod $module {
             use super::*;
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn row(tile: &RowTile) {
+            unsafe fn row<const ROWS: usize, const AHEAD: bool>(tile: &RowTile) {
                 // SAFETY: the caller vouches for the pointers; features are enabled here.
-                unsafe { row_tile::<$vector, $rows, $vectors>(tile) }
+                unsafe { row_tile::<$vector, ROWS, $vectors, AHEAD>(tile) }
             }
 
             $(#[target_feature(enable = $features)])?
@@ -113,7 +126,8 @@ macro_rules! kernels {
                 row_tile_rows: $rows,
                 outer_tile_rows: $outer,
                 columns: $vectors * <$vector as Vector>::LANES,
-                row_tile: row,
+                row_tile: row::<$rows, false>,
+                panel_row_tiles: &[$(($low, row::<$low, true>)),*],
                 outer_tile: outer,
                 pack_left: left,
                 pack_right: right,
@@ -122,11 +136,11 @@ macro_rules! kernels {
     };
 }
 
-kernels!(portable, Portable, 1, rows 4, outer 4);
+kernels!(portable, Portable, 1, rows 4 or 4 3 2, outer 4);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2, 2, rows 6, outer 6, features "avx2,fma");
+kernels!(avx2, Avx2, 2, rows 6 or 6 5 4 3, outer 6, features "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512, 2, rows 12, outer 13,
+kernels!(avx512, Avx512, 2, rows 12 or 12 11 10 9 8 7 6, outer 13,
          features "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl");
 
 impl Kernels {
@@ -141,17 +155,34 @@ impl Kernels {
             _ => &portable::KERNELS,
         }
     }
+
+    /// Rows of an outer tile.
+    pub(in crate::cpu) fn outer_tile_rows(&self) -> usize {
+        self.outer_tile_rows
+    }
+
+    /// The row tile for small products, with its number of rows, that computes `rows` rows in the fewest
+    /// tiles with the fewest idle rows.
+    pub(super) fn panel_row_tile(&self, rows: usize) -> PanelRowTile {
+        let tiles = rows.div_ceil(self.row_tile_rows);
+        let suffices = |(height, _): &&PanelRowTile| rows.div_ceil(*height) == tiles;
+        let lowest = self.panel_row_tiles.iter().rev().find(suffices);
+        *lowest.unwrap_or(&self.panel_row_tiles[0])
+    }
 }
 
 /// # Safety
 /// The tile's pointers are valid as its fields say, and the processor has the vector's instructions.
 #[inline(always)]
-unsafe fn row_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &RowTile) {
+unsafe fn row_tile<V, const ROWS: usize, const VECTORS: usize, const AHEAD: bool>(tile: &RowTile)
+where
+    V: Vector,
+{
     // SAFETY: the caller vouches for the pointers: every source has `depth` floats, the panel
     // `taps * depth` rows of columns.
     unsafe {
         let mut sums = [[V::zero(); VECTORS]; ROWS];
-        let mut panel = tile.panel;
+        let (mut panel, mut ahead) = (tile.panel, tile.ahead);
         for tap in 0..tile.taps {
             let sources: [*const f32; ROWS] =
                 tile.sources.add(tap * ROWS).cast::<[_; ROWS]>().read();
@@ -164,6 +195,10 @@ unsafe fn row_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Ro
                     }
                 }
                 panel = panel.add(VECTORS * V::LANES);
+                if AHEAD {
+                    V::prefetch_second_level(ahead);
+                    ahead = ahead.wrapping_add(CACHE_LINE);
+                }
             }
         }
         for row in 0..ROWS {
@@ -179,7 +214,7 @@ unsafe fn row_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Ro
 /// The tile's pointers are valid as its fields say, and the processor has the vector's instructions.
 #[inline(always)]
 unsafe fn outer_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &OuterTile) {
-    // SAFETY: the caller vouches for the pointers: both sides have `pixels` packed rows.
+    // SAFETY: the caller vouches for the pointers: both sides have `pixels` rows.
     unsafe {
         let mut sums = [[V::zero(); VECTORS]; ROWS];
         if tile.accumulate {
@@ -200,8 +235,8 @@ unsafe fn outer_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &
                     sums[row][vector] = sums[row][vector].add_product(factor, columns[vector]);
                 }
             }
-            left = left.add(ROWS);
-            right = right.add(VECTORS * V::LANES);
+            left = left.wrapping_add(tile.left_stride);
+            right = right.wrapping_add(tile.right_stride);
         }
         for row in 0..ROWS {
             if row < tile.rows {
