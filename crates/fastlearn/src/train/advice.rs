@@ -13,8 +13,10 @@ const CLEARLY_BELOW: f32 = 0.9;
 const FAR_ABOVE: f32 = 1.3;
 /// A validation loss above this multiple of its best has risen, and not by the chance of a few pictures.
 const RISEN: f32 = 1.05;
-/// A loss above this multiple of what it was before has run away.
+/// A training loss above this multiple of what it was before has run away,
 const RUN_AWAY: f32 = 2.0;
+/// if the validation loss is above this multiple: it follows later, and less.
+const WORSE: f32 = 1.25;
 /// A validation loss below this multiple of the one before is still falling.
 const FALLING: f32 = 0.98;
 
@@ -145,12 +147,12 @@ fn cycle_ends(fit: &[EpochRow]) -> Vec<&EpochRow> {
 fn diverged(earlier: Option<&EpochRow>, fit: &[EpochRow]) -> Option<Advice> {
     let (first, last) = (fit.first()?, fit.last()?);
     let has_run_away = |before: &EpochRow| {
-        let grown = |now: f32, then: f32| !now.is_finite() || now > RUN_AWAY * then;
+        let grown = |now: f32, then: f32, by: f32| !now.is_finite() || now > by * then;
         // Other pictures or softer targets than before: nothing to compare.
         let comparable = before.soft_targets == last.soft_targets;
         comparable
-            && grown(valid_loss(last), valid_loss(before))
-            && grown(last.train_loss, before.train_loss)
+            && grown(valid_loss(last), valid_loss(before), WORSE)
+            && grown(last.train_loss, before.train_loss, RUN_AWAY)
     };
     let before = earlier.into_iter().chain([first]).find(|before| has_run_away(before))?;
     Some(Advice::Diverged { before: valid_loss(before), valid: valid_loss(last) })

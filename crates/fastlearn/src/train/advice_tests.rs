@@ -158,6 +158,9 @@ fn losses_that_ran_away_want_a_tenth_of_the_rate() {
     assert_eq!(said, Advice::Diverged { before: 0.28, valid: 1.4 });
     assert!(said.to_string().contains("a tenth"));
     assert_says(&[fit(&[3], &[(0.6, 0.5), (1.1, 0.9), (1.5, 1.3)])], "diverged");
+    // With dropout on, the training loss runs away first.
+    let head = fit(&[1, 1, 1], &[(0.38, 0.17), (0.45, 0.24), (0.36, 0.19)]);
+    assert_says(&[head, fit(&[1, 2], &[(0.15, 0.23), (0.34, 0.22), (0.9, 0.35)])], "diverged");
     // A validation loss alone is the fault of something else: batch norms, too few pictures.
     assert_says(&[fit(&[3], &[(0.6, 0.5), (0.5, 0.9), (0.4, 1.3)])], "over-fitting");
 }
