@@ -123,7 +123,7 @@ mod tests {
         let mut held: Vec<(Address, usize)> = Vec::new();
         for _ in 0..2000 {
             let draw = random.next_u32() as usize;
-            if draw % 2 == 0
+            if draw.is_multiple_of(2)
                 && let Some(address) = segments.take(1 + draw % 9000)
             {
                 held.push((address, 1 + draw % 9000));

@@ -56,12 +56,14 @@ pub(super) struct Spread {
 /// Tiles with their number of pixels, the longest first; the last is of one pixel.
 type Products = [(usize, unsafe fn(&ProductTile)); 3];
 
+/// Outer tiles of [`OUTER_TAPS`] taps and of one, each at depth [`OUTER_DEPTH`] and at 1.
+type Outers = [[unsafe fn(&OuterTile); 2]; 2];
+
 /// Of one instruction set. Pairs are of spread sources and of sources whose channels lanes share.
 pub(super) struct Tiles {
     pub lanes: usize,
     pub products: [Products; 2],
-    /// [`OUTER_TAPS`] taps or one, at depth [`OUTER_DEPTH`] or 1.
-    pub outers: [[[unsafe fn(&OuterTile); 2]; 2]; 2],
+    pub outers: [Outers; 2],
     pub spread: unsafe fn(&Spread),
     prefetch: unsafe fn(*const f32, usize),
 }
