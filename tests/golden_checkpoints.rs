@@ -8,12 +8,15 @@ use models::StateDict;
 
 mod golden;
 
+/// A tensor's name and shape, and how its element type rounds.
+type Expected = (&'static str, &'static [usize], fn(f32) -> f32);
+
 #[test]
 fn what_pytorch_saved_is_read_as_the_formula_gives_it() {
     for container in ["legacy", "zip"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
         let state = StateDict::read(folder.join(format!("{container}.pth"))).expect("read");
-        let shapes: [(&str, &[usize], fn(f32) -> f32); 7] = [
+        let shapes: [Expected; 7] = [
             ("conv1.weight", &[4, 3, 3, 3], |value| value),
             ("bn1.running_mean", &[4], |value| value),
             ("bn1.running_var", &[4], |value| value),
