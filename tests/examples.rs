@@ -1,5 +1,7 @@
 //! The competitions' examples on small stand-ins: the layout that is drawn, the way through, the submission.
 
+#![allow(clippy::duplicate_mod, reason = "every example is a program with modules of its own")]
+
 #[path = "../examples/dog_breeds.rs"]
 #[allow(dead_code)]
 mod dog_breeds;
