@@ -14,7 +14,8 @@ pub const LESSON_THRESHOLD: f32 = 0.2;
 /// use fastlearn::metrics::ScoredTags;
 ///
 /// let probabilities = [0.9, 0.3, 0.1, 0.2, 0.8, 0.6];
-/// let scored = ScoredTags::new(&probabilities, 3, &[vec![0], vec![1, 2]])?;
+/// let tags = [vec![0], vec![1, 2]];
+/// let scored = ScoredTags::new(&probabilities, 3, &tags)?;
 /// assert_eq!(scored.f_beta(2.0, 0.5), 1.0);
 /// assert!(scored.f_beta(2.0, 0.2) < 1.0); // row 0 is given class 1 too
 /// let best = scored.best_threshold(2.0);

@@ -14,7 +14,7 @@ use super::error::ScheduleError;
 /// assert_eq!(Rates::from(0.01).expand(3)?, [0.01, 0.01, 0.01]);
 /// assert_eq!(Rates::from([1e-4, 1e-3, 1e-2]).expand(3)?, [1e-4, 1e-3, 1e-2]);
 /// assert_eq!(Rates::spread(1.0, 10.0).expand(3)?, [0.01, 0.1, 1.0]);
-/// assert_eq!(Rates::from(1e-4..1e-2).expand(3)?, [1e-4, 1e-3, 1e-2]); // spread geometrically
+/// assert_eq!(Rates::from(0.25..4.0).expand(3)?, [0.25, 1.0, 4.0]); // spread geometrically
 /// assert!(Rates::from([1e-3, 1e-2]).expand(3).is_err());
 /// # Ok::<(), fastlearn::schedule::ScheduleError>(())
 /// ```

@@ -12,6 +12,20 @@ use super::task::Task;
 use super::validation::validated_row;
 use crate::{Error, Result};
 
+/// Begins a fit, or says what it did if it was finished before the learner was resumed: then it is `false`,
+/// and nothing is to be done.
+pub(crate) fn begin(
+    state: &mut TrainState,
+    plan: &FitPlan,
+    listeners: &mut Listeners,
+) -> Result<bool> {
+    if let Some(done) = state.begin_fit(plan)? {
+        let _ = tell(listeners, Event::FitPassedOver { done: &done }, state)?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
 /// Trains for all epochs of a plan that the state has begun; every epoch ends with validation and a row.
 ///
 /// If the loss stops being a number, the weights of the last finished cycle (of the beginning, in

@@ -5,14 +5,14 @@ use tensor_core::Device;
 
 use super::activations::{Activations, compute_or_read};
 use super::event::{Event, Listeners, tell};
-use super::fit::fit;
+use super::fit::{begin, fit};
 use super::history::History;
 use super::learner::Learner;
 use super::plan::FitPlan;
 use super::rate_finder;
 use super::soften::Softening;
 use super::state::TrainState;
-use super::step::StepOptions;
+use super::step_options::StepOptions;
 use super::task::HeadTask;
 use super::validation::validate;
 use crate::data::ImageData;
@@ -97,7 +97,7 @@ impl<'a> HeadLearner<'a> {
         let plan = self.plan(rate, schedule.into())?;
         self.learner.temperature = None;
         let Learner { state, listeners, .. } = &mut *self.learner;
-        if state.begin_fit(&plan, listeners)? {
+        if begin(state, &plan, listeners)? {
             self.with_task(|task, state, listeners| fit(task, state, &plan, listeners))?;
         }
         Ok(&self.learner.state.history)

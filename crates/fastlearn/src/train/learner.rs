@@ -9,7 +9,7 @@ use models::{Architecture, Classifier};
 use tensor_core::Device;
 
 use super::event::{Event, Listeners, tell};
-use super::fit::fit;
+use super::fit::{begin, fit};
 use super::history::History;
 use super::keeper::Keeper;
 use super::optimizer_kind::OptimizerKind;
@@ -17,7 +17,7 @@ use super::plan::{FitPlan, data_mark};
 use super::rate_finder;
 use super::soften::Softening;
 use super::state::TrainState;
-use super::step::StepOptions;
+use super::step_options::StepOptions;
 use super::summary::{Summary, summarise};
 use super::task::{PictureTask, Task};
 use crate::data::ImageData;
@@ -86,7 +86,7 @@ impl Learner {
     ) -> Result<&History> {
         let plan = self.plan(rates.into(), schedule.into())?;
         self.temperature = None;
-        if self.state.begin_fit(&plan, &mut self.listeners)? {
+        if begin(&mut self.state, &plan, &mut self.listeners)? {
             self.warn_of_small_pictures()?;
             let device = self.device().clone();
             let softening = self.softening;

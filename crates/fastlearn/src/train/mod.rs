@@ -32,6 +32,7 @@ mod snapshots;
 mod soften;
 mod state;
 mod step;
+mod step_options;
 mod stepper;
 mod summary;
 mod target;

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::optimizer_kind::OptimizerKind;
 use super::progress::DATA_MARK;
-use super::step::StepOptions;
+use super::step_options::StepOptions;
 use crate::data::ImageData;
 use crate::predict::Tta;
 use crate::schedule::{Schedule, Settings};

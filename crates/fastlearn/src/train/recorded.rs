@@ -17,7 +17,8 @@ use tensor_core::ops::pointwise::{Binary, Unary, binary, unary};
 use tensor_core::{DType, Device, Tensor};
 
 use super::state::TrainState;
-use super::step::{StepOptions, forward, pass_mode};
+use super::step::{forward, pass_mode};
+use super::step_options::StepOptions;
 use super::target::TargetValues;
 use super::task::Task;
 use crate::Result;

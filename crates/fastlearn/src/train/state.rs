@@ -3,8 +3,7 @@
 use autograd::optimizer::Optimizer;
 use autograd::{ParameterStore, Snapshot};
 
-use super::event::{Event, Listeners, tell};
-use super::history::History;
+use super::history::{EpochRow, History};
 use super::interruption::Interruption;
 use super::plan::FitPlan;
 use super::progress::{Beginning, Call, FitProgress, Journal};
@@ -65,16 +64,14 @@ impl TrainState {
         }
     }
 
-    /// Prepares a fit, from its beginning or from where it was interrupted. `false` if it was finished
-    /// before the learner was resumed: then nothing is to be done.
-    pub(super) fn begin_fit(&mut self, plan: &FitPlan, listeners: &mut Listeners) -> Result<bool> {
+    /// Prepares a fit, from its beginning or from where it was interrupted. Gives its epochs if it was
+    /// finished before the learner was resumed: then nothing is to be done.
+    pub(super) fn begin_fit(&mut self, plan: &FitPlan) -> Result<Option<Vec<EpochRow>>> {
         let words = plan.in_words();
         match self.journal.begin_fit(&words)? {
             Beginning::Passed((first, end)) => {
                 self.history = self.journal.history_until(end);
-                let rows = self.history.epochs.get(first..).unwrap_or_default().to_vec();
-                let _ = tell(listeners, Event::FitPassedOver { done: &rows }, self)?;
-                return Ok(false);
+                return Ok(Some(self.history.epochs.get(first..).unwrap_or_default().to_vec()));
             }
             Beginning::Continued(progress) => {
                 self.history = self.journal.take_history();
@@ -87,7 +84,7 @@ impl TrainState {
             }
         }
         self.plan = words;
-        Ok(true)
+        Ok(None)
     }
 
     /// Notes that the fit is done.

@@ -10,21 +10,12 @@ use tensor_core::Tensor;
 use tensor_core::ops::loss::Target;
 use tensor_core::random::Philox;
 
-use super::soften::Softening;
 use super::state::TrainState;
+use super::step_options::StepOptions;
 use super::target::{TargetValues, loss_of};
 use super::task::Task;
 use crate::Result;
 use crate::input::Input;
-
-/// What a fit asks of each of its steps, besides rates.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct StepOptions {
-    /// Batch norms use running statistics even in groups that train.
-    pub freeze_norms: bool,
-    /// What its targets are softened by.
-    pub softening: Softening,
-}
 
 /// Forward, loss, backward, step. Returns the batch's mean loss; a step whose loss or gradients are
 /// not finite is not taken, and its loss is not finite. A step that fails, say for want of memory, has

@@ -9,7 +9,8 @@ use tensor_core::transfer::LateValues;
 
 use super::recorded::RecordedStep;
 use super::state::TrainState;
-use super::step::{StepOptions, train_step};
+use super::step::train_step;
+use super::step_options::StepOptions;
 use super::task::Task;
 use crate::Result;
 use crate::input::Input;

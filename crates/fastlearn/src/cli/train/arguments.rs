@@ -211,6 +211,13 @@ pub struct Stages {
     pub beyond: BeyondArguments,
 }
 
+impl Stages {
+    /// Epochs of the last of stages B and C; 0 if both are left out.
+    pub fn last_epochs(&self) -> usize {
+        self.unfrozen.or(self.frozen).map_or(0, |cycles| cycles.epochs())
+    }
+}
+
 impl TrainArguments {
     pub fn stages(&self) -> Stages {
         let recipe = &self.recipe;

@@ -10,7 +10,6 @@ use fastlearn::predict::Tta;
 use fastlearn::train::{BestBy, advise};
 use fastlearn::{ImageData, Learner, Predictions};
 
-use super::arguments::Stages;
 use crate::cli::arguments::at_least_one;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::output::{Console, counted};
@@ -76,10 +75,10 @@ pub struct EnsembleResult {
 }
 
 impl BeyondArguments {
-    /// Refuses what would only be found impossible when training is over.
-    pub fn check(&self, stages: &Stages, data: &ImageData) -> Result<()> {
+    /// Refuses what would only be found impossible when training is over. `last` is the number of epochs of
+    /// the last of stages B and C, 0 if both are left out.
+    pub fn check(&self, last: usize, data: &ImageData) -> Result<()> {
         let refuse = |reason: String| Err(CommandError::Request(reason));
-        let last = stages.unfrozen.or(stages.frozen).map_or(0, |cycles| cycles.epochs());
         if let Some(from) = self.average
             && from > last
         {

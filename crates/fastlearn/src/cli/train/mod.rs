@@ -46,7 +46,7 @@ pub fn run(arguments: &TrainArguments, given: GivenArguments) -> Result<()> {
     }
     let interruption = interruption();
     let data = arguments.data.open().map_err(|error| of_moved_data(error, arguments))?;
-    arguments.beyond.check(&arguments.stages(), &data)?;
+    arguments.beyond.check(arguments.stages().last_epochs(), &data)?;
     let folder = match &arguments.resume {
         Some(run) => RunFolder::reopen(run)?,
         None => RunFolder::create(arguments.out.as_deref(), data.root())?,

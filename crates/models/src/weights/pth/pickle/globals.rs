@@ -1,33 +1,12 @@
 //! The names that a pickle may mention, and what calling them makes. Nothing is ever looked up or executed: a name
 //! that is not in this list ends the reading.
 
-use super::value::{Object, Objects, Value};
+use super::value::{Global, Object, Objects, Value};
 use crate::weights::pth::fault::Outcome;
 use crate::weights::pth::storage::{StorageType, View};
 
 /// More dimensions than PyTorch's own tensors have.
 const MOST_DIMENSIONS: usize = 64;
-
-/// A name from the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Global {
-    /// `collections.OrderedDict`.
-    OrderedDict,
-    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`.
-    RebuildTensor,
-    /// `torch._utils._rebuild_parameter`.
-    RebuildParameter,
-    /// `torch.nn.parameter.Parameter`.
-    Parameter,
-    /// `torch.Size`.
-    Size,
-    /// `torch.device`.
-    Device,
-    /// `torch.FloatStorage` and its kin, on any device.
-    Storage(&'static StorageType),
-    /// `torch.FloatTensor` and its kin, on any device.
-    TensorClass,
-}
 
 impl Global {
     /// The name, if it is in the list.

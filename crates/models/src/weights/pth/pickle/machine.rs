@@ -7,8 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::globals::Global;
-use super::value::{Object, Objects, Value};
+use super::value::{Global, Object, Objects, Value};
 use crate::weights::pth::fault::{Fault, Outcome};
 use crate::weights::pth::stream::Stream;
 

@@ -6,6 +6,5 @@ mod globals;
 mod machine;
 mod value;
 
-pub(super) use globals::Global;
 pub(super) use machine::{PersistentIds, Unexpected, load};
-pub(super) use value::{Object, Objects, Value};
+pub(super) use value::{Global, Object, Objects, Value};

@@ -5,9 +5,8 @@
 
 use std::rc::Rc;
 
-use super::globals::Global;
 use crate::weights::pth::fault::{Fault, Outcome};
-use crate::weights::pth::storage::{StorageSlice, View};
+use crate::weights::pth::storage::{StorageSlice, StorageType, View};
 
 /// Objects that one pickle may make: a state dict has about ten a tensor.
 const MOST_OBJECTS: usize = 1 << 20;
@@ -15,6 +14,27 @@ const MOST_OBJECTS: usize = 1 << 20;
 /// Where an object lies among [`Objects`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Handle(u32);
+
+/// A name that a pickle may mention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Global {
+    /// `collections.OrderedDict`.
+    OrderedDict,
+    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`.
+    RebuildTensor,
+    /// `torch._utils._rebuild_parameter`.
+    RebuildParameter,
+    /// `torch.nn.parameter.Parameter`.
+    Parameter,
+    /// `torch.Size`.
+    Size,
+    /// `torch.device`.
+    Device,
+    /// `torch.FloatStorage` and its kin, on any device.
+    Storage(&'static StorageType),
+    /// `torch.FloatTensor` and its kin, on any device.
+    TensorClass,
+}
 
 /// A value on the machine's stack.
 #[derive(Debug, Clone, Copy)]
