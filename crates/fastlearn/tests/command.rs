@@ -1,6 +1,8 @@
 //! The `fastlearn` command from outside: what it prints, writes and refuses.
 #![cfg(feature = "cli")]
 
+mod slim;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -8,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use autograd::optimizer::Decay;
 use fastlearn::{ImageData, Learner, Transforms};
 use image::{Rgb, RgbImage};
-use models::{Arch, Architecture, StateDict};
+use models::{Arch, StateDict};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -79,13 +81,7 @@ impl World {
 
     /// Weights of a slim network that say which architecture they are of, named `slim` in the cache.
     fn store_slim_weights(&self) {
-        let slim = Architecture {
-            name: "resnet10_slim".into(),
-            layers: [1, 1, 1, 1],
-            stem_width: 8,
-            sources: [].as_slice().into(),
-            ..Arch::ResNet18.into()
-        };
+        let slim = slim::slim();
         let data = ImageData::from_folders(self.data(), Transforms::none(32)).expect("data");
         let mut learner = Learner::builder(slim.clone(), data.batch_size(16))
             .random_weights()

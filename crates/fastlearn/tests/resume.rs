@@ -1,6 +1,8 @@
 //! The `fastlearn` command when it is stopped, killed and resumed; runs that repeat and compare others.
 #![cfg(all(feature = "cli", unix))]
 
+mod slim;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use fastlearn::{ImageData, Learner, Transforms};
 use image::{Rgb, RgbImage};
-use models::{Arch, Architecture, StateDict};
+use models::StateDict;
 use tempfile::TempDir;
 use tensor_core::random::Philox;
 
@@ -40,13 +42,7 @@ impl World {
 
     /// A body of ten layers as if pre-trained, that says which architecture it is of.
     fn store_body(&self) {
-        let slim = Architecture {
-            name: "resnet10_slim".into(),
-            layers: [1, 1, 1, 1],
-            stem_width: 8,
-            sources: [].as_slice().into(),
-            ..Arch::ResNet18.into()
-        };
+        let slim = slim::slim();
         let data = ImageData::from_folders(self.path("data"), Transforms::none(16)).expect("data");
         let builder = Learner::builder(slim.clone(), data).random_weights();
         let whole = self.path("whole.safetensors");

@@ -18,6 +18,8 @@ mod optimizer;
 mod precompute;
 mod resume;
 mod sizes;
+#[path = "../slim/mod.rs"]
+mod slim;
 mod soften;
 mod tags;
 mod tta;

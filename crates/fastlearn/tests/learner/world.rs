@@ -10,9 +10,11 @@ use fastlearn::{Device, ImageData, Learner, Result, Transforms};
 use image::{Rgb, RgbImage};
 use models::exchange::export;
 use models::head::{GammaStart, HeadOptions};
-use models::{Arch, Architecture, Classifier, StateDict};
+use models::{Classifier, StateDict};
 use tempfile::TempDir;
 use tensor_core::CpuOptions;
+
+pub use crate::slim::slim;
 
 /// Pictures of a class that train, and that validate, unless a test wants others.
 const TRAIN: usize = 8;
@@ -93,17 +95,6 @@ impl World {
 pub fn device(threads: usize) -> Device {
     let options = CpuOptions { threads: Some(threads), ..CpuOptions::default() };
     Device::cpu_with(options).expect("a device")
-}
-
-/// A residual network of ten layers, 8 to 64 channels.
-pub fn slim() -> Architecture {
-    Architecture {
-        name: "resnet10_slim".into(),
-        layers: [1, 1, 1, 1],
-        stem_width: 8,
-        sources: [].as_slice().into(),
-        ..Arch::ResNet18.into()
-    }
 }
 
 /// The lesson's head with 16 hidden units.
